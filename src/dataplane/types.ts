@@ -1,0 +1,274 @@
+/**
+ * The data plane's interface. Control-plane code sees this file and nothing below it: never a file descriptor, an
+ * addon handle, a TLSSocket or a stream pipe. docs/architecture.md has the contract in words; test/contract proves it
+ * for every implementation.
+ */
+
+/** How a direction moves bytes now. `stream` is Node streams on a plain socket, `tls` any TLS endpoint on either side. */
+export type Path = 'splice' | 'copy' | 'tls' | 'stream'
+
+/**
+ * Why a join ended. `eof`: both directions ended. `reset`: a peer reset. `idle`, `half-closed-idle`, `limit`,
+ * `stalled`: the limit of {@link JoinOptions} with that name ran out (`limit` is `maxDurationMs`). `aborted`:
+ * `destroy()` or the signal. `truncated`: TLS ended without close_notify. `error`: the system refused something.
+ */
+export type EndReason =
+  | 'eof'
+  | 'reset'
+  | 'idle'
+  | 'half-closed-idle'
+  | 'limit'
+  | 'stalled'
+  | 'aborted'
+  | 'truncated'
+  | 'error'
+
+/** The two directions of a join. */
+export type DirectionName = 'aToB' | 'bToA'
+
+/** One value for each direction of a join. */
+export interface PerDirection<T> {
+  readonly aToB: T
+  readonly bToA: T
+}
+
+/** A socket address. IPv6 hosts carry no brackets; a link-local one may carry its zone (`fe80::1%eth0`). */
+export type Address =
+  | { readonly family: 'ipv4' | 'ipv6'; readonly host: string; readonly port: number }
+  | { readonly family: 'unix'; readonly path: string }
+
+/** `fin`: the peer sends no more (it may still read). `reset`: the connection is gone. */
+export type ClosedHow = 'fin' | 'reset'
+
+/**
+ * Finds the end of a head in what has been read so far: returns its length in bytes, or 0 for "not complete yet".
+ * What it throws rejects the read.
+ */
+export type FindEnd = (bytes: Buffer) => number
+
+/**
+ * One side of a join: a plain socket or a TLS session on a socket. Whoever gets one owns it until it is given to
+ * `join`, `secure` or `destroy`; one that is dropped without any of these leaks a descriptor. At most one read (`peek`,
+ * `readHead`, `read`) may be pending (ERR_ENDPOINT_BUSY). Deadlines are in ms from the call; `Infinity` is none.
+ * Every read rejects with ERR_ENDPOINT_RESET, ERR_ENDPOINT_CLOSED (destroyed meanwhile) or ERR_ENDPOINT_READ_TIMEOUT
+ * (what was read stays readable).
+ */
+export interface Endpoint {
+  /** Our own address of the connection. */
+  readonly local: Address
+  /** The peer's address. A unix peer has path ''. */
+  readonly remote: Address
+  /** True for a TLS session. */
+  readonly encrypted: boolean
+  /** The host name the peer asked for (TLS server endpoints: SNI, '' when none). '' elsewhere. */
+  readonly serverName: string
+
+  /** Resolves with at least `n` unread bytes (fewer once the peer has ended), and takes none. n ≤ 64 KiB. */
+  peek(n: number, deadlineMs: number): Promise<Buffer>
+  /**
+   * Takes a head: resolves with exactly the bytes that `findEnd` claims; what follows stays for the next read or the
+   * join. Rejects with ERR_ENDPOINT_HEAD_TOO_LARGE when `limit` bytes are there and no end, ERR_ENDPOINT_ENDED when
+   * the peer ends before it (its detail says after how many bytes; 0 = a clean end between two heads).
+   */
+  readHead(findEnd: FindEnd, limit: number, deadlineMs: number): Promise<Buffer>
+  /** Takes whatever is there, at most `max` bytes (default 64 KiB); waits for the first byte; empty = the peer ended. */
+  read(deadlineMs: number, max?: number): Promise<Buffer>
+  /** Gives bytes back: the next read or the join sees them first. */
+  unread(bytes: Buffer): void
+  /**
+   * Queues a small control-plane write. Bytes leave in order, before those of a later join. More than 1 MiB waiting
+   * destroys the endpoint (ERR_ENDPOINT_WRITE_OVERFLOW is what later calls see). On a closed endpoint: does nothing.
+   */
+  write(bytes: Uint8Array): void
+  /** Resolves when the kernel has taken everything written; rejects with ERR_ENDPOINT_CLOSED or ERR_ENDPOINT_RESET. */
+  flushed(): Promise<void>
+  /**
+   * The peer ended or reset while the endpoint belongs to the caller (noticed without reading: a pooled endpoint that
+   * dies is known at once). Called at most once for `fin` and once for `reset`, never after a join or destroy; at once
+   * (in a later turn) when it has happened already. One callback: a second call replaces the first.
+   */
+  onClosed(callback: (how: ClosedHow) => void): void
+  /**
+   * `fin` (default): sends what was written, then FIN, discards what the peer still sends (2 s or 64 KiB at most, so
+   * that our last words are not destroyed by a reset), closes. `reset`: RST at once (unix sockets: close). Idempotent.
+   */
+  destroy(how?: 'fin' | 'reset'): void
+}
+
+/** A bandwidth limit, shareable between directions and joins. Create it with {@link DataPlane.rateLimit}. */
+export interface RateLimit {
+  /** Bytes per second, ≥ 1. */
+  readonly bytesPerSecond: number
+  /** Bytes that may pass at once after a pause, ≥ 1; default one second's worth. */
+  readonly burst: number
+}
+
+/** What one direction of a join may do. */
+export interface DirectionOptions {
+  /** Bandwidth. Default none. */
+  readonly rate?: RateLimit
+  /**
+   * The direction carries exactly this many bytes (the head counts) and then has ended: no FIN is sent to the sink,
+   * and what the source sends beyond is discarded (64 KiB at most, then it is no longer read). Default no limit.
+   */
+  readonly maxBytes?: number
+  /**
+   * `caller`: the caller moves this direction's bytes itself with `source.read()`, `sink.write()` and
+   * `sink.flushed()`, and calls {@link Join.finish} at its end. For framings that the data plane doesn't know. The
+   * counters count what was written. Excludes `rate` and `maxBytes`. Default `data-plane`.
+   */
+  readonly drive?: 'data-plane' | 'caller'
+}
+
+/** Options of a join. All times are ms; 0 means off. */
+export interface JoinOptions {
+  readonly aToB?: DirectionOptions
+  readonly bToA?: DirectionOptions
+  /** Ends a join in which no byte has moved for so long. Default 0. */
+  readonly idleMs?: number
+  /** The same once one direction has ended. Default 60 000. */
+  readonly halfClosedIdleMs?: number
+  /** Ends a join so old. Default 0. */
+  readonly maxDurationMs?: number
+  /** Ends a join in which bytes have been waiting for so long for a sink that takes none. Default 300 000. */
+  readonly stalledMs?: number
+  /** Aborting it is `destroy()`. */
+  readonly signal?: AbortSignal
+  /** Called once, at the end, before `done` resolves: the way to learn of the end without a promise. Must not throw. */
+  readonly onEnd?: (result: JoinResult) => void
+}
+
+/** How a join ended. Byte counts are exact: what the sink's kernel took, heads included. */
+export interface JoinResult extends PerDirection<bigint> {
+  readonly reason: EndReason
+  readonly durationMs: number
+  /** Of those bytes, how many were spliced. */
+  readonly spliced: PerDirection<bigint>
+  /** The path that moved most bytes of each direction. */
+  readonly path: PerDirection<Path>
+  /** The system's word on a reset or an error (`ECONNRESET`, `EPIPE`, …), '' otherwise. */
+  readonly errno: string
+}
+
+/** A live join. */
+export interface Join {
+  /** Bytes that the sinks' kernels have taken so far. Free to read; they only grow. */
+  readonly bytes: PerDirection<bigint>
+  /** How each direction moves bytes now. */
+  readonly path: PerDirection<Path>
+  /** Resolves at the end, exactly once; never rejects. Made on first use. */
+  readonly done: Promise<JoinResult>
+  /** Aborts: both sides are reset, whatever is under way is lost. `done` resolves with reason `aborted`. Idempotent. */
+  destroy(): void
+  /** Says that a direction driven by the caller has ended: once all written bytes are out, `fin` forwards a FIN. */
+  finish(direction: DirectionName, how: 'fin' | 'no-fin'): void
+}
+
+/** Where to listen. Port 0 is any free port; unix paths are unlinked when the listener closes. */
+export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string }
+
+/** Options of a listener. */
+export interface ListenOptions {
+  /** Pending connections that the kernel keeps. Default 4096 (Node's 511 costs 1 s SYN retries under bursts). */
+  readonly backlog?: number
+  /** Accepted endpoints that may live at once; beyond it the newest is reset at once and counted. Default no limit. */
+  readonly maxEndpoints?: number
+}
+
+/** A listening socket. */
+export interface Listener {
+  /** The bound address, with the real port. */
+  readonly address: Address
+  /** Endpoints refused because of `maxEndpoints`. */
+  readonly refused: number
+  /** Stops accepting; what the kernel had already queued is still delivered. Endpoints live on. */
+  close(): Promise<void>
+}
+
+/** Where to connect to. Names are resolved; both families are tried (RFC 8305). */
+export type DialTarget = { readonly host: string; readonly port: number } | { readonly path: string }
+
+/** Options of a dial. */
+export interface DialOptions {
+  /** Limit for name resolution and connect together. Default 10 000. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+/** How a TLS client decides whom to trust. `none` verifies nothing and must come from an explicit user's wish. */
+export type TlsTrust =
+  | { readonly kind: 'system' }
+  | { readonly kind: 'ca'; readonly pem: string }
+  | { readonly kind: 'none' }
+
+/**
+ * TLS settings, version 1.2 at least. Keep one object per front or target and pass it again: contexts are cached by
+ * the object's identity. A handshake slower than `handshakeTimeoutMs` (default 10 000) fails.
+ */
+export type TlsOptions =
+  | {
+      readonly role: 'server'
+      /** PEM chain and key. */
+      readonly cert: string
+      readonly key: string
+      readonly alpn?: readonly string[]
+      readonly handshakeTimeoutMs?: number
+    }
+  | {
+      readonly role: 'client'
+      /** Sent as SNI and checked against the certificate. IP addresses are checked, not sent. */
+      readonly serverName: string
+      readonly trust: TlsTrust
+      readonly alpn?: readonly string[]
+      readonly handshakeTimeoutMs?: number
+    }
+
+/** `native` is adaptive (the default), `copy` and `splice` fix the engine's path, `stream` is Node streams. */
+export type DataPlaneMode = 'native' | 'copy' | 'splice' | 'stream'
+
+/** A snapshot of the data plane's state, for metrics and `millrace doctor`. */
+export interface DataPlaneStats {
+  readonly kind: 'native' | 'stream'
+  readonly mode: DataPlaneMode
+  /** Worker threads; 0 on streams. */
+  readonly workers: number
+  readonly endpoints: number
+  readonly joins: number
+  readonly listeners: number
+  /** Times that splice could not be used, by reason (`EINVAL`, `small-pipe`, …). */
+  readonly spliceFallbacks: Readonly<Record<string, number>>
+  /** Pipes that exist now. */
+  readonly pipes: number
+}
+
+/** Everything that touches visitors' bytes. One per process (and worker_thread) is enough. */
+export interface DataPlane {
+  readonly kind: 'native' | 'stream'
+  readonly mode: DataPlaneMode
+  /**
+   * Listens. Endpoints arrive in batches, never from within the call. Rejects with ERR_LISTEN; `cause` has errno's
+   * name in `code`. An endpoint is the callback's to use or destroy.
+   */
+  listen(
+    address: ListenAddress,
+    options: ListenOptions,
+    onEndpoints: (batch: readonly Endpoint[]) => void,
+  ): Promise<Listener>
+  /** Connects. Rejects with ERR_DIAL (`cause.code` has errno's name, or the resolver's) or ERR_DIAL_TIMEOUT. */
+  dial(target: DialTarget, options?: DialOptions): Promise<Endpoint>
+  /**
+   * Takes a connected Node socket over; `head` are bytes already read from it that the join must deliver first. The
+   * socket object is of no use afterwards. Throws ERR_SOCKET_* before anything is taken.
+   */
+  adopt(socket: import('node:net').Socket, head?: Uint8Array): Endpoint
+  /**
+   * TLS handshake on an endpoint, bytes already read from it included. The plain endpoint is used up, also when this
+   * rejects (ERR_TLS, ERR_TLS_TIMEOUT, ERR_ENDPOINT_*).
+   */
+  secure(endpoint: Endpoint, options: TlsOptions): Promise<Endpoint>
+  /** Joins two endpoints. Both are used up; never throws for what a peer did: that shows in the result. */
+  join(a: Endpoint, b: Endpoint, options?: JoinOptions): Join
+  /** A bandwidth limit for use in joins of this data plane. Throws ERR_OPTION for rates or bursts below 1. */
+  rateLimit(bytesPerSecond: number, burst?: number): RateLimit
+  stats(): DataPlaneStats
+}
