@@ -120,13 +120,19 @@ export interface DirectionOptions {
   readonly drive?: 'data-plane' | 'caller'
 }
 
-/** Options of a join. All times are ms; 0 means off. */
+/**
+ * Options of a join. All times are ms; 0 means off. Every end but `eof` resets both sides, so that nobody takes a cut
+ * connection for a complete one.
+ */
 export interface JoinOptions {
   readonly aToB?: DirectionOptions
   readonly bToA?: DirectionOptions
   /** Ends a join in which no byte has moved for so long. Default 0. */
   readonly idleMs?: number
-  /** The same once one direction has ended. Default 60 000. */
+  /**
+   * The same once a FIN has been seen from one side. Default 60 000. (A direction that ended by `maxBytes` or
+   * `finish()` alone doesn't count: an HTTP service may think for longer.)
+   */
   readonly halfClosedIdleMs?: number
   /** Ends a join so old. Default 0. */
   readonly maxDurationMs?: number
