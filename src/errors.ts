@@ -33,6 +33,19 @@ const catalogue = {
   ERR_DATAPLANE_LOAD: 'the native data plane could not be loaded: {detail}',
   ERR_WORKERS: 'MILLRACE_WORKERS must be a whole number from 1 to 64, not {detail}',
   ERR_OPTION: 'bad option: {detail}',
+  // The wire: what a peer's frame was refused for. Details hold lengths and names of fields, never their values.
+  ERR_FRAME_LENGTH: 'bad frame length: {detail}',
+  ERR_FRAME_TOO_LARGE: 'a frame is too large: {detail} bytes',
+  ERR_FRAME_UTF8: 'a frame of {detail} bytes is not valid UTF-8',
+  ERR_FRAME_JSON: 'a frame of {detail} bytes is not valid JSON',
+  ERR_FRAME_DEPTH: 'a frame nests deeper than {detail} levels',
+  ERR_FRAME_SHAPE: 'a frame is not a message: {detail}',
+  ERR_FRAME_FIELD: 'a field of a message has the wrong type or is too long: {detail}',
+  ERR_FRAME_UNSENDABLE: 'a message does not fit one TLS record: {detail} bytes',
+  // Names and addresses that users and peers give.
+  ERR_TARGET: 'not a target (port, host:port, [v6]:port, unix:/path or https://host:port): {detail}',
+  ERR_PORT_RANGE: 'not a range of ports such as 20000-20100: {detail}',
+  ERR_HOSTNAME: 'not a host name: {detail}',
 } as const
 
 /** Every code that millrace can give an error. */

@@ -1,0 +1,158 @@
+import type { Endpoint, FindEnd } from '../dataplane/types.ts'
+import { MillraceError } from '../errors.ts'
+import { printable } from '../printable.ts'
+import { assertDepth, isObject, wellFormed } from './json.ts'
+import { frameHeaderBytes, maxSentFrame, maxShownType } from './limits.ts'
+import type { Message, UnknownMessage } from './messages.ts'
+import { type FieldSpec, type MessageSchema, schemaOf } from './schema.ts'
+
+/**
+ * A message as one buffer, to be sent with one write: 8 bytes of length, then the JSON. Throws ERR_FRAME_UNSENDABLE
+ * when that is more than one TLS record.
+ */
+export function encodeMessage(message: Message): Buffer {
+  const values: Readonly<Record<string, unknown>> = { ...message }
+  const payload: Record<string, unknown> = {}
+  for (const [field] of schemaOf(message.type)?.ordered ?? []) {
+    const value = values[field]
+    if (value !== undefined) payload[field] = value
+  }
+  const json = JSON.stringify({ Type: message.type, Payload: payload })
+  const length = Buffer.byteLength(json)
+  if (length + frameHeaderBytes > maxSentFrame) {
+    throw new MillraceError('ERR_FRAME_UNSENDABLE', `${message.type}, ${length + frameHeaderBytes}`)
+  }
+  const frame = Buffer.allocUnsafe(frameHeaderBytes + length)
+  frame.writeUInt32LE(length, 0)
+  frame.writeUInt32LE(0, 4)
+  frame.write(json, frameHeaderBytes)
+  return frame
+}
+
+/**
+ * Finds the end of a frame whose body has at most `limit` bytes, for {@link Endpoint.readHead}. Throws
+ * ERR_FRAME_LENGTH (zero, negative) or ERR_FRAME_TOO_LARGE as soon as the 8 bytes of length are there.
+ */
+export function findFrameEnd(limit: number): FindEnd {
+  return (bytes) => {
+    if (bytes.length < frameHeaderBytes) return 0
+    const length = readLength(bytes)
+    if (length > limit) throw new MillraceError('ERR_FRAME_TOO_LARGE', `${length}, the limit is ${limit}`)
+    const end = frameHeaderBytes + length
+    return bytes.length < end ? 0 : end
+  }
+}
+
+/**
+ * Decodes one whole frame, header included. Keys are matched without regard to case and null or missing fields are
+ * empty, as in Go; see docs/protocol.md. Throws ERR_FRAME_* on anything malformed; no error text ever holds a value.
+ */
+export function decodeFrame(frame: Buffer): Message | UnknownMessage {
+  if (frame.length < frameHeaderBytes || readLength(frame) !== frame.length - frameHeaderBytes) {
+    throw new MillraceError('ERR_FRAME_LENGTH', `not that of the ${frame.length} bytes given`)
+  }
+  const envelope = parse(frame.subarray(frameHeaderBytes))
+  let type: unknown
+  let payload: unknown
+  for (const [key, value] of Object.entries(envelope)) {
+    const name = key.toLowerCase()
+    if (name === 'type') type = value
+    else if (name === 'payload') payload = value
+  }
+  if (typeof type !== 'string' && type !== undefined && type !== null) {
+    throw new MillraceError('ERR_FRAME_SHAPE', 'Type is not a string')
+  }
+  const schema = schemaOf(type ?? '')
+  if (schema === undefined) return { type: 'unknown', name: printable(type ?? '', maxShownType) }
+  if (!isObject(payload)) throw new MillraceError('ERR_FRAME_SHAPE', `Payload of ${schema.type} is not an object`)
+  return decodePayload(schema, payload)
+}
+
+/**
+ * Reads one message: a frame of at most `limit` body bytes within `deadlineMs`. Rejects with ERR_FRAME_* or with what
+ * {@link Endpoint.readHead} rejects with (ERR_ENDPOINT_ENDED with detail 0 = the peer ended between two messages).
+ */
+export async function readMessage(
+  endpoint: Endpoint,
+  limit: number,
+  deadlineMs: number,
+): Promise<Message | UnknownMessage> {
+  return decodeFrame(await endpoint.readHead(findFrameEnd(limit), limit + frameHeaderBytes, deadlineMs))
+}
+
+/** Queues one message on an endpoint. Throws ERR_FRAME_UNSENDABLE. */
+export function writeMessage(endpoint: Endpoint, message: Message): void {
+  endpoint.write(encodeMessage(message))
+}
+
+/** The length in front of a frame, ≥ 1; above 2^53 it is rounded, which no limit notices. Throws ERR_FRAME_LENGTH. */
+function readLength(bytes: Buffer): number {
+  const length = bytes.readInt32LE(4) * 2 ** 32 + bytes.readUInt32LE(0)
+  if (length <= 0) throw new MillraceError('ERR_FRAME_LENGTH', `${length}`)
+  return length
+}
+
+// A BOM is kept so that JSON.parse refuses it, as Go does.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function parse(body: Buffer): Readonly<Record<string, unknown>> {
+  let json: string
+  try {
+    json = utf8.decode(body)
+  } catch {
+    throw new MillraceError('ERR_FRAME_UTF8', `${body.length}`)
+  }
+  assertDepth(body)
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch {
+    // The SyntaxError is no cause to keep: it quotes the text, which may hold a token.
+    throw new MillraceError('ERR_FRAME_JSON', `${body.length}`)
+  }
+  if (!isObject(value)) throw new MillraceError('ERR_FRAME_SHAPE', 'not an object')
+  return value
+}
+
+function decodePayload(schema: MessageSchema, payload: Readonly<Record<string, unknown>>): Message {
+  const message: Record<string, unknown> = { type: schema.type }
+  for (const [field, spec] of schema.ordered) {
+    if (!spec.optional) message[field] = spec.kind === 'uint16' ? 0 : ''
+  }
+  for (const [key, value] of Object.entries(payload)) {
+    const entry = schema.byLowerCase.get(key.toLowerCase())
+    if (entry === undefined || value === null) continue
+    const [field, spec] = entry
+    message[field] = decodeField(spec, value, `${schema.type}.${field}`)
+  }
+  // The schema's type ties it to the interface: see FieldsOf.
+  return message as unknown as Message
+}
+
+function decodeField(spec: FieldSpec, value: unknown, where: string): unknown {
+  switch (spec.kind) {
+    case 'string':
+      return decodeString(value, spec.max, where)
+    case 'uint16':
+      if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 0xffff) fail(where)
+      return value + 0
+    case 'time':
+      if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) fail(where)
+      return value + 0
+    case 'boolean':
+      if (typeof value !== 'boolean') fail(where)
+      return value
+    case 'strings':
+      if (!Array.isArray(value) || value.length > spec.maxItems) fail(where)
+      return value.map((item: unknown) => decodeString(item, spec.max, where))
+  }
+}
+
+function decodeString(value: unknown, max: number, where: string): string {
+  if (typeof value !== 'string' || value.length > max) fail(where)
+  return wellFormed(value)
+}
+
+function fail(where: string): never {
+  throw new MillraceError('ERR_FRAME_FIELD', where)
+}
