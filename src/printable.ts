@@ -1,8 +1,8 @@
 /**
- * Makes text from elsewhere fit for a log line or an error: printable ASCII only (anything else becomes `?`) and at
- * most `max` characters, with `…` where something was cut. Never use it on secrets.
+ * Makes text from elsewhere fit for a log line or an error: whatever isn't printable ASCII becomes `?`, and at most
+ * `max` characters stay, with `…` where something was cut. Never use it on secrets.
  */
 export function printable(text: string, max = 64): string {
-  const cut = text.length > max ? `${text.slice(0, max)}…` : text
-  return cut.replace(/[^\x20-\x7e…]/g, '?')
+  const shown = text.slice(0, max).replace(/[^\x20-\x7e]/g, '?')
+  return text.length > max ? `${shown}…` : shown
 }

@@ -154,5 +154,7 @@ function checkedPort(digits: string, text: string, code: ErrorCode): number {
 }
 
 function refuse(code: ErrorCode, text: string, why: string): never {
-  throw new MillraceError(code, `${JSON.stringify(printable(text))}: ${why}`)
+  // Somebody may have pasted a URL with credentials in it.
+  const shown = printable(text.replace(/^(\w+:\/\/)?.*@/s, '$1***@'))
+  throw new MillraceError(code, `${JSON.stringify(shown)}: ${why}`)
 }
