@@ -11,6 +11,7 @@ const catalogue = {
   ERR_SOCKET_CONNECTING: 'the socket is still connecting: wait for its "connect" event',
   ERR_SOCKET_PENDING_WRITES:
     'the socket has {detail} bytes of unsent writes: wait until writableLength is 0, or pass them to the other side as a head',
+  ERR_SOCKET_ENDED: 'the socket was ended already: nothing can be sent on it any more',
   ERR_SOCKET_SAME: 'a join needs two different endpoints',
   // Endpoints.
   ERR_ENDPOINT_CLOSED: 'the endpoint is closed',
@@ -46,6 +47,44 @@ const catalogue = {
   ERR_TARGET: 'not a target (port, host:port, [v6]:port, unix:/path or https://host:port): {detail}',
   ERR_PORT_RANGE: 'not a range of ports such as 20000-20100: {detail}',
   ERR_HOSTNAME: 'not a host name: {detail}',
+  // HTTP: why a visitor's request is refused; src/http/refusal.ts has the status of each. Details never quote the visitor.
+  ERR_HTTP_SYNTAX: 'the request is not valid HTTP: {detail}',
+  ERR_HTTP_FRAMING: 'the length of the body is not clear: {detail}',
+  ERR_HTTP_HOST: 'the request does not name its host: {detail}',
+  ERR_HTTP_LENGTH_TOO_LARGE: 'the body is too large',
+  ERR_HTTP_TARGET_TOO_LONG: 'the request line is longer than {detail}',
+  ERR_HTTP_HEAD_TOO_LARGE: 'the head of the request is larger than {detail}',
+  ERR_HTTP_HEAD_TIMEOUT: 'the head of the request did not arrive in time',
+  ERR_HTTP_NOT_IMPLEMENTED: 'not supported here: {detail}',
+  ERR_HTTP_VERSION: 'only HTTP/1.1 and HTTP/1.0 are spoken here',
+  // The relay: why an agent, a tunnel or a visitor is refused. Sentences go to the agent where the protocol has a field.
+  ERR_AUTH_VERSION: 'this relay speaks version 2 of the protocol, not {detail}',
+  ERR_AUTH_TOKEN: "the relay does not know this token: check --token, and the tokens in the relay's config",
+  ERR_TOKENS_MISSING:
+    'no token is configured: add --token-sha256 (see `millrace token new`), or --open to let anybody in',
+  ERR_TUNNEL_PROTOCOL: 'no tunnel of that kind here: {detail}',
+  ERR_TUNNEL_FRONT: 'this relay does not listen for {detail} visitors',
+  ERR_TUNNEL_TAKEN: 'the tunnel {detail} is already registered',
+  ERR_TUNNEL_PORT: 'port {detail}',
+  ERR_TUNNEL_PORTS_USED: 'no port is free in the range {detail}',
+  ERR_TUNNEL_LIMIT: 'a session may have {detail} tunnels at most',
+  ERR_SESSION_LIMIT: 'limits.sessions: {detail} agents are connected',
+  ERR_HANDSHAKE_LIMIT: 'limits.handshakes: {detail} connections have not sent their first message yet',
+  ERR_FIRST_MESSAGE: 'the first message is neither Auth nor RegProxy: {detail}',
+  ERR_PROXY_REFUSED: 'a proxy connection belongs to nobody: {detail}',
+  ERR_POOL_LIMIT: 'limits.pool: {detail} proxy connections are waiting for visitors',
+  ERR_POOL_FULL: 'limits.waiters: {detail} visitors are waiting for a proxy connection',
+  ERR_POOL_TIMEOUT: 'the agent opened no proxy connection within {detail} ms',
+  ERR_POOL_CLOSED: 'the agent is gone',
+  ERR_JOIN_LIMIT: 'limits.joins_per_tunnel: {detail} visitors are connected',
+  ERR_CONFIG: '{detail}',
+  ERR_CERTIFICATE: 'the certificate cannot be used: {detail}',
+  // The agent.
+  ERR_AGENT_REFUSED: 'the relay refused: {detail}',
+  ERR_AGENT_TRUST:
+    "the relay's certificate is not trusted ({detail}): pass its CA with --ca FILE, or dial the name that it was made for",
+  ERR_AGENT_PROTOCOL: 'the relay does not follow the protocol: {detail}',
+  ERR_AGENT_STOPPED: 'the agent was stopped',
 } as const
 
 /** Every code that millrace can give an error. */

@@ -1,0 +1,40 @@
+/**
+ * What a visitor may make the HTTP front hold or wait for. Every dimension that the visitor controls has a bound here;
+ * what lies beyond it is refused with the status named.
+ */
+export interface HttpLimits {
+  /** Bytes of a head, request line and the empty line at its end included. Beyond: 431 (414 inside the first line). */
+  readonly headBytes: number
+  /** Field lines of a head. Beyond: 431. */
+  readonly fields: number
+  /** Bytes of a request target (RFC 9112 §3 asks for 8000 at least). Beyond: 414. */
+  readonly targetBytes: number
+  /** Bytes of a method; the longest registered one has 17. Beyond: 501 (RFC 9112 §3). */
+  readonly methodBytes: number
+  /** ms without a new byte of the first head. Then: 408, or a silent close when nothing at all had come. */
+  readonly headIdleMs: number
+  /** ms for the whole first head, so that one byte every few seconds does not hold a connection for hours. Then: 408. */
+  readonly headTotalMs: number
+  /** Bytes of a chunk-size line with its extensions; signed uploads need about 90. Beyond: the join is aborted. */
+  readonly chunkLineBytes: number
+  /** Bytes of the trailer section of a chunked body. Beyond: the join is aborted. */
+  readonly trailerBytes: number
+  /** Visitors whose request has not reached a join yet. Beyond: 503. */
+  readonly pending: number
+  /** ms that a service may take to answer a WebSocket handshake. Then: 504. */
+  readonly upgradeMs: number
+}
+
+/** The limits used when a caller gives none. */
+export const defaultHttpLimits: HttpLimits = {
+  headBytes: 32 * 1024,
+  fields: 100,
+  targetBytes: 8 * 1024,
+  methodBytes: 32,
+  headIdleMs: 10_000,
+  headTotalMs: 30_000,
+  chunkLineBytes: 1024,
+  trailerBytes: 8 * 1024,
+  pending: 4096,
+  upgradeMs: 60_000,
+}
