@@ -1,0 +1,191 @@
+import type { DirectionOptions, Endpoint, Join } from '../dataplane/types.ts'
+import { MillraceError } from '../errors.ts'
+import { hasCredentials } from '../http/basic-auth.ts'
+import { forwardedHead } from '../http/forward.ts'
+import type { HttpLimits } from '../http/limits.ts'
+import { pageTexts, refusedPage } from '../http/page-texts.ts'
+import { type Page, renderPage, unknownHostPage } from '../http/pages.ts'
+import { refusalStatus } from '../http/refusal.ts'
+import type { HttpRequest } from '../http/request.ts'
+import { readAnswer } from './http-answer.ts'
+import { carryChunkedBody } from './http-chunks.ts'
+import { readRequest } from './http-read.ts'
+import type { HttpFrontOptions, HttpRoute } from './http-route.ts'
+
+/** The front's settings with every limit filled in. */
+export interface ExchangeContext extends HttpFrontOptions {
+  readonly limits: HttpLimits
+}
+
+/** What the front wants to know of an exchange; each is called once at most, `ended` exactly once. */
+export interface ExchangeEvents {
+  joined(): void
+  ended(): void
+}
+
+/** One visitor's way from the first byte to the join. Whatever happens, both endpoints are used up at its end. */
+export class HttpExchange {
+  readonly #context: ExchangeContext
+  readonly #visitor: Endpoint
+  readonly #events: ExchangeEvents
+  #proxy: Endpoint | undefined
+  /** The visitor is not there any more, or not wanted: what is awaited for it is thrown away. */
+  #gone = false
+  #ended = false
+  /** False once the visitor is known to have sent HEAD. */
+  #pageBody = true
+
+  constructor(context: ExchangeContext, visitor: Endpoint, events: ExchangeEvents) {
+    this.#context = context
+    this.#visitor = visitor
+    this.#events = events
+  }
+
+  /** Begins. Never throws; failures are the visitor's answer. */
+  start(): void {
+    this.#run().catch((error: unknown) => this.#fail(error))
+  }
+
+  /** Gives up an exchange that has no join yet. */
+  abandon(): void {
+    this.#gone = true
+    this.#proxy?.destroy('reset')
+    this.#visitor.destroy('fin')
+    this.#end()
+  }
+
+  async #run(): Promise<void> {
+    const request = await readRequest(this.#visitor, this.#context.limits)
+    if (request === undefined) return this.abandon()
+    this.#pageBody = request.method !== 'HEAD'
+    const host = request.authority?.host ?? ''
+    const route = host === '' ? undefined : this.#context.lookup(host)
+    if (route === undefined) return this.#page(unknownHostPage(request.authority?.text ?? ''), host)
+    if (route.httpAuth !== '' && !hasCredentials(request.fields, route.httpAuth)) {
+      return this.#page(pageTexts.credentialsWanted, host)
+    }
+    await this.#forward(request, route)
+  }
+
+  async #forward(request: HttpRequest, route: HttpRoute): Promise<void> {
+    const visitor = this.#visitor
+    // A FIN is no reason to stop: a client may send its request and close its sending side.
+    visitor.onClosed((how) => {
+      if (how === 'reset') this.abandon()
+    })
+    const proxy = await this.#openProxy(route)
+    if (proxy === undefined) return
+    const { local, remote } = visitor
+    const head = forwardedHead(request, {
+      client: remote.family === 'unix' ? '' : remote.host,
+      port: local.family === 'unix' ? 0 : local.port,
+      scheme: this.#context.scheme,
+      dropAuthorization: route.httpAuth !== '',
+    })
+    if (request.webSocket) return this.#upgrade(route, proxy, head)
+    if (request.body.kind === 'chunked') return this.#joinChunked(route, proxy, head)
+    visitor.unread(head)
+    this.#join(route, proxy, { maxBytes: head.length + request.body.bytes })
+  }
+
+  /** Undefined when the visitor has been answered, or left meanwhile. */
+  async #openProxy(route: HttpRoute): Promise<Endpoint | undefined> {
+    try {
+      const proxy = await route.openProxy(this.#visitor)
+      if (this.#gone) proxy.destroy('reset')
+      else this.#proxy = proxy
+      return this.#proxy
+    } catch (error) {
+      this.#page(proxyFailures[codeOf(error)] ?? pageTexts.agentGone, route.url, error)
+      return undefined
+    }
+  }
+
+  /** Only a 101 opens the way for what the visitor sends after its handshake. */
+  async #upgrade(route: HttpRoute, proxy: Endpoint, head: Buffer): Promise<void> {
+    const { limits } = this.#context
+    proxy.write(head)
+    try {
+      const answer = await readAnswer(proxy, limits, limits.upgradeMs)
+      if (this.#gone) return
+      proxy.unread(answer.head)
+      const limit = answer.status === 101 ? {} : { maxBytes: 0 }
+      this.#join(route, proxy, limit, head.length)
+    } catch (error) {
+      if (this.#gone) return
+      proxy.destroy('reset')
+      const late = codeOf(error) === 'ERR_ENDPOINT_READ_TIMEOUT'
+      this.#page(late ? pageTexts.serviceSlow : pageTexts.serviceUnclear, route.url, error)
+    }
+  }
+
+  #joinChunked(route: HttpRoute, proxy: Endpoint, head: Buffer): void {
+    const { limits, log } = this.#context
+    const join = this.#join(route, proxy, { drive: 'caller' })
+    proxy.write(head)
+    carryChunkedBody({
+      join,
+      visitor: this.#visitor,
+      proxy,
+      limits,
+      rate: route.joinOptions.aToB?.rate,
+      ended: () => this.#ended,
+    }).catch((error: unknown) => {
+      if (refusalStatus(error) !== undefined) log.debug('http.body-refused', { url: route.url, code: codeOf(error) })
+      join.destroy()
+    })
+  }
+
+  /** `sentBefore` are bytes of this exchange that the proxy connection got before the join. */
+  #join(route: HttpRoute, proxy: Endpoint, aToB: DirectionOptions, sentBefore = 0): Join {
+    const visitor = this.#visitor
+    const rate = aToB.drive === 'caller' ? undefined : route.joinOptions.aToB?.rate
+    this.#events.joined()
+    return this.#context.dataPlane.join(visitor, proxy, {
+      ...route.joinOptions,
+      aToB: rate === undefined ? aToB : { rate, ...aToB },
+      onEnd: (result) => {
+        this.#end()
+        const whole = { ...result, aToB: result.aToB + BigInt(sentBefore) }
+        route.joinOptions.onEnd?.(whole)
+        route.onJoinEnd(whole, visitor)
+      },
+    })
+  }
+
+  #fail(error: unknown): void {
+    if (this.#gone) return
+    const status = refusalStatus(error)
+    if (status !== undefined && error instanceof MillraceError) {
+      this.#page(refusedPage(status, error.message), '', error)
+      return
+    }
+    this.#context.log.error('http.failed', { stack: error instanceof Error ? error.stack : String(error) })
+    this.#proxy?.destroy('reset')
+    this.#page(pageTexts.internalError, '', error)
+  }
+
+  /** The visitor's answer when there is no join. `subject` is the host or the tunnel's address, for the log. */
+  #page(page: Page, subject: string, error?: unknown): void {
+    if (this.#gone) return
+    const code = error === undefined ? {} : { code: codeOf(error) }
+    this.#context.log.debug('http.refused', { status: page.status, subject, ...code })
+    this.#visitor.write(renderPage({ ...page, body: this.#pageBody }))
+    this.#visitor.destroy('fin')
+    this.#end()
+  }
+
+  #end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#events.ended()
+  }
+}
+
+/** Which page tells of a proxy connection that could not be had; others than these: `agentGone`. */
+const proxyFailures: Readonly<Record<string, Page>> = {
+  ERR_POOL_TIMEOUT: pageTexts.agentSlow,
+  ERR_POOL_FULL: pageTexts.tunnelFull,
+}
+
+const codeOf = (error: unknown): string => (error instanceof MillraceError ? error.code : 'unknown')

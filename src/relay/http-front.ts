@@ -1,0 +1,56 @@
+import type { Endpoint } from '../dataplane/types.ts'
+import { defaultHttpLimits } from '../http/limits.ts'
+import { pageTexts } from '../http/page-texts.ts'
+import { renderPage } from '../http/pages.ts'
+import { type ExchangeContext, HttpExchange } from './http-exchange.ts'
+import type { HttpFrontOptions } from './http-route.ts'
+
+export type { HttpFrontOptions, HttpRoute } from './http-route.ts'
+
+/**
+ * Serves one HTTP request on each public connection: finds the tunnel by Host, lets in who may, forwards the head with
+ * `Connection: close` and joins. Nothing behind the request's body reaches the service, so what one visitor sends can't
+ * become another request there.
+ */
+export class HttpFront {
+  readonly #context: ExchangeContext
+  /** Exchanges before their join: what is waited for here ends when the front closes. */
+  readonly #pending = new Set<HttpExchange>()
+  #active = 0
+  #closed = false
+
+  constructor(options: HttpFrontOptions) {
+    this.#context = { ...options, limits: { ...defaultHttpLimits, ...options.limits } }
+  }
+
+  /** Visitors that are being served: heads awaited, proxy connections awaited, and joins. */
+  get active(): number {
+    return this.#active
+  }
+
+  /** Takes a visitor over. Never throws. */
+  serve(visitor: Endpoint): void {
+    const full = this.#pending.size >= this.#context.limits.pending
+    if (full || this.#closed) {
+      if (!this.#closed) visitor.write(renderPage(pageTexts.frontFull))
+      visitor.destroy('fin')
+      return
+    }
+    const exchange = new HttpExchange(this.#context, visitor, {
+      joined: () => this.#pending.delete(exchange),
+      ended: () => {
+        this.#pending.delete(exchange)
+        this.#active -= 1
+      },
+    })
+    this.#active += 1
+    this.#pending.add(exchange)
+    exchange.start()
+  }
+
+  /** Serves no one any more and lets go of visitors that have no join yet. Joins go on. Idempotent. */
+  close(): void {
+    this.#closed = true
+    for (const exchange of this.#pending) exchange.abandon()
+  }
+}

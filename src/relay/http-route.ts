@@ -1,0 +1,32 @@
+import type { DataPlane, Endpoint, JoinOptions, JoinResult } from '../dataplane/types.ts'
+import type { HttpLimits } from '../http/limits.ts'
+import type { Logger } from '../observe/log.ts'
+
+/** Where requests for one host go. */
+export interface HttpRoute {
+  /** The tunnel's address as it was announced. */
+  readonly url: string
+  /** "user:password" that visitors must know; '' = none. */
+  readonly httpAuth: string
+  /** What every join of this route keeps to. `maxBytes` and `drive` of aToB are set by the front. A is the visitor. */
+  readonly joinOptions: JoinOptions
+  /**
+   * Resolves with a proxy connection on which StartProxy has been written; from then on it is the front's. Rejects
+   * with a MillraceError: ERR_POOL_TIMEOUT gives the visitor a 504, ERR_POOL_FULL a 503, everything else a 502.
+   */
+  openProxy(visitor: Endpoint): Promise<Endpoint>
+  /** Called once for each join, at its end. A is the visitor; heads count. Must not throw. */
+  onJoinEnd(result: JoinResult, visitor: Endpoint): void
+}
+
+/** Settings of an HTTP front. */
+export interface HttpFrontOptions {
+  readonly dataPlane: DataPlane
+  /** What visitors speak: with `https` the front is given endpoints that are TLS sessions already. */
+  readonly scheme: 'http' | 'https'
+  /** What is given replaces single limits of `defaultHttpLimits`. */
+  readonly limits?: Partial<HttpLimits>
+  /** Finds the tunnel of a host: lower case, without port and final dot; IPv6 addresses in brackets. */
+  readonly lookup: (host: string) => HttpRoute | undefined
+  readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
+}
