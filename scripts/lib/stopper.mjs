@@ -1,0 +1,62 @@
+/** Ends the child processes: on Ctrl-C, on SIGTERM, when one of them dies, when npm is gone. */
+
+import { endRuns, Failure } from './project.mjs'
+
+/** @typedef {import('./child.mjs').Child} Child */
+
+/** How often the parent is looked at. */
+const parentMs = 1000
+
+/** Holds the children; {@link Stopper.stopped} says when to end. */
+export class Stopper {
+  /**
+   * Resolves when the user asked to stop; rejects with what went wrong when a child ended unasked.
+   * @type {Promise<undefined>}
+   */
+  stopped
+  /** Whether the user has asked. */
+  asked = false
+  /** @type {Child[]} */
+  #children = []
+  #stopping = false
+  /** @type {(error: Error) => void} */
+  #fail = () => undefined
+
+  constructor() {
+    /** @type {() => void} */
+    let ask = () => undefined
+    this.stopped = new Promise((resolve, reject) => {
+      ask = () => {
+        this.asked = true
+        endRuns()
+        resolve(undefined)
+      }
+      this.#fail = reject
+    })
+    // Awaited in races only: an early failure must not count as unhandled.
+    this.stopped.catch(() => undefined)
+    for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, ask)
+    // npm, or the shell between us, may die of a signal that never reaches us.
+    const parent = process.ppid
+    if (process.env['npm_lifecycle_event'] === undefined) return
+    setInterval(() => {
+      if (process.ppid !== parent) ask()
+    }, parentMs).unref()
+  }
+
+  /** @param {Child} child */
+  add(child) {
+    this.#children.push(child)
+    void child.exited.then(() => {
+      if (!this.#stopping && !this.asked) this.#fail(new Failure(child.report))
+    })
+    // Asked meanwhile: whoever started it isn't listening any more.
+    if (this.#stopping) void child.stop()
+  }
+
+  /** Ends all children; resolves when they are gone. */
+  async stop() {
+    this.#stopping = true
+    await Promise.all(this.#children.map((child) => child.stop()))
+  }
+}
