@@ -1,0 +1,91 @@
+import type { DataPlane, TlsTrust } from '../dataplane/types.ts'
+import type { Target } from '../net/address.ts'
+import type { Logger } from '../observe/log.ts'
+import { authRespMs } from '../wire/limits.ts'
+import type { BackoffTimes } from './backoff.ts'
+import type { HeartbeatTimes } from './heartbeat.ts'
+import { ping2Heartbeat, plainHeartbeat } from './heartbeat.ts'
+
+/** What a tunnel carries, in the wire's words. `http+https` is two tunnels with one host name. */
+export type TunnelProtocol = 'http' | 'https' | 'http+https' | 'tcp'
+
+/** One tunnel that the agent asks for. */
+export interface TunnelSpec {
+  readonly protocol: TunnelProtocol
+  /** The private service. */
+  readonly target: Target
+  /** Whom an `https://` target's certificate must come from. Unused by other targets. */
+  readonly targetTrust: TlsTrust
+  /** Host name below the relay's domain. Default any. */
+  readonly subdomain?: string
+  /** Whole host name. Default any. */
+  readonly hostname?: string
+  /** The relay's port of a TCP tunnel; 0 (default) = any. */
+  readonly remotePort?: number
+  /** `user:pass` asked of HTTP visitors by the relay. A secret. */
+  readonly httpAuth?: string
+}
+
+/** Times and limits, each with the default that {@link defaultTimings} has. All times in ms. */
+export interface AgentTimings {
+  /** Limit for connecting to the relay; a TLS handshake may take the data plane's default on top. */
+  readonly dialMs: number
+  /** From `Auth` to `AuthResp`. */
+  readonly authMs: number
+  /** Limit for connecting to the local service. */
+  readonly localMs: number
+  /** A session that has lived for so long was stable: the next loss is retried at once. */
+  readonly stableMs: number
+  readonly backoff: BackoffTimes
+  /** Heartbeat towards a 1.x relay. */
+  readonly heartbeat: HeartbeatTimes
+  /** Heartbeat where `ping2` was negotiated. */
+  readonly heartbeat2: HeartbeatTimes
+}
+
+/** The defaults. */
+export const defaultTimings: AgentTimings = {
+  dialMs: 10_000,
+  authMs: authRespMs,
+  localMs: 10_000,
+  stableMs: 5_000,
+  backoff: { minMs: 1_000, maxMs: 30_000 },
+  heartbeat: plainHeartbeat,
+  heartbeat2: ping2Heartbeat,
+}
+
+/** What an agent needs. */
+export interface AgentOptions {
+  readonly dataPlane: DataPlane
+  readonly log: Logger
+  /** The relay's tunnel address. The host is also the name that its certificate must have. */
+  readonly relay: { readonly host: string; readonly port: number }
+  /** Whom the relay's certificate must come from. */
+  readonly trust: TlsTrust
+  /** Presented to the relay; '' for an open relay. A secret. */
+  readonly token: string
+  /** Offers `plain`: proxy connections without TLS, where the relay allows them. */
+  readonly plain: boolean
+  readonly tunnels: readonly TunnelSpec[]
+  /** Proxy connections that may be on their way or waiting for a visitor at once. Default 1024. */
+  readonly maxWaiting?: number
+  readonly timings?: Partial<AgentTimings>
+  /** Called after every change of the status. Must not throw. */
+  readonly onStatus?: (status: AgentStatus) => void
+}
+
+/** A snapshot for status screens. */
+export interface AgentStatus {
+  readonly state: 'connecting' | 'online' | 'waiting' | 'stopped'
+  /** Why the last session ended; '' when there was none. */
+  readonly lastLoss: string
+  /** With `waiting`: the wait in ms. */
+  readonly retryInMs: number
+  /** Announced tunnels. */
+  readonly tunnels: readonly { readonly url: string; readonly target: string }[]
+  /** Round-trip time of the last answered ping in ms; undefined before one. */
+  readonly rttMs: number | undefined
+  /** Live and all joins so far. */
+  readonly openJoins: number
+  readonly totalJoins: number
+}

@@ -1,0 +1,105 @@
+import type { Endpoint } from '../dataplane/types.ts'
+import { MillraceError } from '../errors.ts'
+import type { Logger } from '../observe/log.ts'
+import { printable } from '../printable.ts'
+import { readMessage, writeMessage } from '../wire/codec.ts'
+import { maxFrame } from '../wire/limits.ts'
+import type { StartProxy } from '../wire/messages.ts'
+import { reasonOf } from './reason.ts'
+import type { RelayDialer } from './relay-dialer.ts'
+import type { LiveTunnel } from './tunnel-book.ts'
+import type { Visitors } from './visitors.ts'
+
+/** What a session's proxy connections need. */
+export interface ProxyConnectionsOptions {
+  readonly log: Logger
+  readonly dialer: RelayDialer
+  readonly transport: 'tls' | 'plain'
+  readonly clientId: string
+  readonly visitors: Visitors
+  readonly find: (url: string) => LiveTunnel | undefined
+  /** Most connections on their way or waiting for a visitor. */
+  readonly maxWaiting: number
+}
+
+/** The proxy connections of one session, up to the moment that each gets its visitor. */
+export class ProxyConnections {
+  readonly #options: ProxyConnectionsOptions
+  readonly #ending = new AbortController()
+  readonly #registered = new Set<Endpoint>()
+  #waiting = 0
+  #limitLogged = false
+
+  constructor(options: ProxyConnectionsOptions) {
+    this.#options = options
+  }
+
+  /** Connections on their way or waiting for a visitor. */
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  /** Opens a connection. `ticket` undefined: the relay wants none. */
+  open(ticket: string | undefined): void {
+    const { log, maxWaiting } = this.#options
+    if (this.#waiting >= maxWaiting) {
+      if (!this.#limitLogged) log.warn('proxy.limit', { waiting: this.#waiting }, 'the relay asks for too many at once')
+      this.#limitLogged = true
+      return
+    }
+    this.#waiting += 1
+    void this.#run(ticket)
+  }
+
+  /** The session is over: the relay won't send visitors on what waits any more. */
+  close(): void {
+    this.#ending.abort()
+    for (const endpoint of this.#registered) endpoint.destroy()
+    this.#registered.clear()
+  }
+
+  async #run(ticket: string | undefined): Promise<void> {
+    let endpoint: Endpoint | undefined
+    let start: StartProxy
+    try {
+      endpoint = await this.#options.dialer.connect(this.#options.transport, this.#ending.signal)
+      start = await this.#register(endpoint, ticket)
+    } catch (error) {
+      endpoint?.destroy()
+      this.#failed(error)
+      return
+    } finally {
+      this.#waiting -= 1
+    }
+    const tunnel = this.#options.find(start.Url)
+    if (tunnel === undefined) {
+      endpoint.destroy('reset')
+      this.#options.log.warn('proxy.unknown-url', { url: printable(start.Url, 256) })
+      return
+    }
+    await this.#options.visitors.serve(endpoint, start, tunnel)
+  }
+
+  async #register(endpoint: Endpoint, ticket: string | undefined): Promise<StartProxy> {
+    const { clientId } = this.#options
+    this.#registered.add(endpoint)
+    try {
+      const ticketField = ticket === undefined ? {} : { Ticket: ticket }
+      writeMessage(endpoint, { type: 'RegProxy', ClientId: clientId, ...ticketField })
+      const start = await readMessage(endpoint, maxFrame, Number.POSITIVE_INFINITY)
+      if (start.type !== 'StartProxy') throw new MillraceError('ERR_AGENT_PROTOCOL', `${start.type} for StartProxy`)
+      return start
+    } finally {
+      this.#registered.delete(endpoint)
+    }
+  }
+
+  #failed(error: unknown): void {
+    if (this.#ending.signal.aborted) return
+    // The relay closes what its pool has no use for: that is no failure.
+    const closed =
+      error instanceof MillraceError && (error.code === 'ERR_ENDPOINT_ENDED' || error.code === 'ERR_ENDPOINT_RESET')
+    if (closed) this.#options.log.debug('proxy.closed', { reason: reasonOf(error) })
+    else this.#options.log.warn('proxy.failed', { reason: reasonOf(error) })
+  }
+}

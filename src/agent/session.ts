@@ -1,0 +1,188 @@
+import type { Endpoint } from '../dataplane/types.ts'
+import { MillraceError } from '../errors.ts'
+import { printable } from '../printable.ts'
+import { readMessage, writeMessage } from '../wire/codec.ts'
+import { maxFrame, maxNameLength } from '../wire/limits.ts'
+import type { Extension, Message, NewTunnel, UnknownMessage } from '../wire/messages.ts'
+import { authenticate, type Welcome } from './authenticate.ts'
+import { Heartbeat } from './heartbeat.ts'
+import type { AgentOptions, AgentTimings } from './options.ts'
+import { ProxyConnections } from './proxy-connections.ts'
+import { reasonOf, trustProblem } from './reason.ts'
+import type { RelayDialer } from './relay-dialer.ts'
+import { type TunnelBook, targetName } from './tunnel-book.ts'
+import type { Visitors } from './visitors.ts'
+
+/** Why a session ended. `untrusted`, `refused`: before it began. `closed`: we ended it. */
+export interface SessionEnd {
+  readonly kind: 'lost' | 'untrusted' | 'refused' | 'tunnel-refused' | 'closed'
+  readonly reason: string
+}
+
+/** What a session is made of; all but the client id is the agent's and outlives it. */
+export interface SessionOptions {
+  readonly agent: AgentOptions
+  readonly timings: AgentTimings
+  readonly dialer: RelayDialer
+  readonly book: TunnelBook
+  readonly visitors: Visitors
+  /** '' or the id of the last session. */
+  readonly clientId: string
+  /** The relay has accepted the agent, under this id. */
+  readonly onWelcome: (clientId: string) => void
+  /** A tunnel came or went. */
+  readonly onTunnels: () => void
+  /** A ping was answered; ms. */
+  readonly onRoundTrip: (rttMs: number) => void
+}
+
+const offered: readonly Extension[] = ['ticket', 'close', 'ping2', 'origin']
+
+/** One control connection, from dialing to its end. */
+export class Session {
+  readonly #options: SessionOptions
+  readonly #ending = new AbortController()
+  #control: Endpoint | undefined
+  #proxies: ProxyConnections | undefined
+  #heartbeat: Heartbeat | undefined
+  #end: SessionEnd | undefined
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+  }
+
+  /** Runs the session. Never rejects. */
+  async run(): Promise<SessionEnd> {
+    try {
+      const { agent, dialer, timings, clientId, onWelcome } = this.#options
+      const control = await dialer.connect('tls', this.#ending.signal)
+      this.#control = control
+      const extensions = agent.plain ? [...offered, 'plain' as const] : offered
+      const welcome = await authenticate(control, { token: agent.token, clientId }, extensions, timings.authMs)
+      if (!welcome.accepted) return { kind: 'refused', reason: welcome.reason }
+      onWelcome(welcome.clientId)
+      this.#begin(control, welcome)
+      for (;;) {
+        const message = await readMessage(control, maxFrame, Number.POSITIVE_INFINITY)
+        this.#heartbeat?.heard()
+        this.#receive(control, message, welcome)
+      }
+    } catch (error) {
+      return this.#end ?? endOf(error)
+    } finally {
+      this.#heartbeat?.stop()
+      this.#proxies?.close()
+      this.#control?.destroy()
+      this.#options.book.clear()
+    }
+  }
+
+  /** Ends the session; `run` resolves with `closed`. */
+  close(): void {
+    this.#finish({ kind: 'closed', reason: 'stopped' })
+  }
+
+  #begin(control: Endpoint, welcome: Welcome): void {
+    const { agent, book, dialer, timings, visitors } = this.#options
+    const { clientId, extended, extensions } = welcome
+    const plain = extensions.has('plain')
+    agent.log.info('agent.connected', {
+      relay: agent.relay.host,
+      port: agent.relay.port,
+      extensions: [...extensions],
+      plain,
+    })
+    this.#proxies = new ProxyConnections({
+      log: agent.log,
+      dialer,
+      transport: plain ? 'plain' : 'tls',
+      clientId,
+      visitors,
+      find: (url) => book.find(url),
+      maxWaiting: agent.maxWaiting ?? 1024,
+    })
+    const timed = extensions.has('ping2')
+    this.#heartbeat = new Heartbeat(timed ? timings.heartbeat2 : timings.heartbeat, {
+      ping: () => this.#send(control, { type: 'Ping', ...(timed ? { Time: performance.now() } : {}) }),
+      dead: () => this.#finish({ kind: 'lost', reason: 'nothing heard from the relay' }),
+    })
+    for (const request of book.requests({ extended, plain })) this.#send(control, request)
+  }
+
+  #receive(control: Endpoint, message: Message | UnknownMessage, { extensions }: Welcome): void {
+    switch (message.type) {
+      case 'NewTunnel':
+        this.#newTunnel(message)
+        break
+      case 'ReqProxy':
+        if (!extensions.has('ticket')) this.#proxies?.open(undefined)
+        else for (const ticket of message.Tickets ?? []) this.#proxies?.open(ticket)
+        break
+      case 'Ping':
+        this.#send(control, { type: 'Pong', ...(message.Time === undefined ? {} : { Time: message.Time }) })
+        break
+      case 'Pong':
+        if (message.Time !== undefined) this.#options.onRoundTrip(Math.max(0, performance.now() - message.Time))
+        break
+      case 'TunnelClosed':
+        this.#tunnelClosed(message.Url, message.Reason)
+        break
+      case 'unknown':
+        this.#options.agent.log.warn('agent.skipped', { type: message.name }, 'a message of a type unknown here')
+        break
+      case 'Auth':
+      case 'AuthResp':
+      case 'ReqTunnel':
+      case 'RegProxy':
+      case 'StartProxy':
+      case 'CloseTunnel':
+      case 'Drain':
+        this.#options.agent.log.warn('agent.skipped', { type: message.type }, 'a message that has no business here')
+        break
+    }
+  }
+
+  #newTunnel(message: NewTunnel): void {
+    const { agent, book, onTunnels } = this.#options
+    if (message.Error !== '') {
+      book.refused()
+      this.#finish({ kind: 'tunnel-refused', reason: printable(message.Error, maxNameLength) })
+      return
+    }
+    const tunnel = book.opened(message)
+    if (tunnel === undefined) {
+      agent.log.warn('agent.skipped', { type: message.type }, 'a tunnel that nobody asked for')
+      return
+    }
+    agent.log.info('tunnel.up', { url: tunnel.url, protocol: tunnel.protocol, target: targetName(tunnel.spec) })
+    onTunnels()
+  }
+
+  #tunnelClosed(url: string, reason: string): void {
+    const { agent, book, onTunnels } = this.#options
+    if (!book.closed(url)) return
+    agent.log.warn('tunnel.down', { url, reason: printable(reason, maxNameLength) })
+    onTunnels()
+    // Nothing is left to serve: come back and ask again, at the pace of any other loss.
+    if (book.live.length === 0) this.#finish({ kind: 'lost', reason: 'the relay closed the tunnel' })
+  }
+
+  #send(control: Endpoint, message: Message): void {
+    writeMessage(control, message)
+  }
+
+  #finish(end: SessionEnd): void {
+    this.#end ??= end
+    this.#ending.abort()
+    this.#control?.destroy()
+  }
+}
+
+function endOf(error: unknown): SessionEnd {
+  const untrusted = trustProblem(error)
+  if (untrusted !== '') return { kind: 'untrusted', reason: untrusted }
+  if (error instanceof MillraceError && error.code === 'ERR_ENDPOINT_ENDED') {
+    return { kind: 'lost', reason: 'the relay closed the connection' }
+  }
+  return { kind: 'lost', reason: reasonOf(error) }
+}

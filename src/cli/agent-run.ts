@@ -1,0 +1,66 @@
+import { Agent } from '../agent/agent.ts'
+import type { TunnelSpec } from '../agent/options.ts'
+import { createDataPlane } from '../dataplane/create.ts'
+import { formatHostPort } from '../net/address.ts'
+import { createLogger } from '../observe/log.ts'
+import type { AgentFlags } from './agent-flags.ts'
+import { readToken, relayTrust, targetTrust } from './agent-secrets.ts'
+import { exitCodes, fail } from './exit.ts'
+import { Screen } from './screen.ts'
+import { onStopSignals } from './signals.ts'
+
+/** How long joins may go on after the first signal, ms: an answer under way gets through, Ctrl-C still feels prompt. */
+const graceMs = 2_000
+
+/** Runs an agent with one tunnel until it is stopped or refused. Resolves with the exit code. */
+export async function runAgent(flags: AgentFlags, tunnel: Omit<TunnelSpec, 'targetTrust'>): Promise<number> {
+  const token = readToken(flags)
+  const trust = relayTrust(flags)
+  const spec: TunnelSpec = { ...tunnel, targetTrust: targetTrust(flags, tunnel.target) }
+  const dataPlane = createDataPlane()
+  const screen =
+    flags.logFormat === 'pretty' && process.stdout.isTTY
+      ? new Screen(process.stdout, formatHostPort(flags.relay.host, flags.relay.port))
+      : undefined
+  const log = createLogger({
+    format: flags.logFormat,
+    level: flags.logLevel,
+    ...(screen === undefined ? {} : { write: (line: string) => screen.addLine(line) }),
+  })
+  const agent = new Agent({
+    dataPlane,
+    log,
+    relay: flags.relay,
+    trust,
+    token,
+    plain: flags.plain === true,
+    tunnels: [spec],
+    ...(screen === undefined ? {} : { onStatus: (status) => screen.update(status) }),
+  })
+  if (trust.kind === 'none') {
+    log.warn('agent.insecure', {}, "the relay's certificate is not verified: whoever is in between reads along")
+  }
+  // Sockets of the native data plane do not hold the event loop.
+  const alive = setInterval(() => undefined, 2 ** 30)
+  const signals = onStopSignals((signal) => {
+    log.info('agent.stopping', { signal, openJoins: agent.status.openJoins })
+    void agent.stop(graceMs)
+  })
+  try {
+    agent.start().catch(() => undefined)
+    const error = await agent.ended
+    await agent.stop(graceMs)
+    screen?.close()
+    if (error === undefined) {
+      log.info('agent.stopped')
+      return exitCodes.ok
+    }
+    log.error('agent.refused', { code: error.code, error: error.message })
+    fail(error)
+    return exitCodes.refused
+  } finally {
+    signals.dispose()
+    screen?.close()
+    clearInterval(alive)
+  }
+}

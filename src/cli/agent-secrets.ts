@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs'
+import { BlockList, isIP } from 'node:net'
+import type { TlsTrust } from '../dataplane/types.ts'
+import type { Target } from '../net/address.ts'
+import type { AgentFlags } from './agent-flags.ts'
+import { CommandFailure } from './exit.ts'
+
+/** The token: `--token`, `--token-file`, `MILLRACE_TOKEN`, or '' for an open relay. Throws {@link CommandFailure}. */
+export function readToken(flags: AgentFlags): string {
+  if (flags.token !== undefined) {
+    // Other users read command lines in ps; this overwrites ours, as early as we can.
+    process.title = 'millrace'
+    return flags.token
+  }
+  if (flags.tokenFile === undefined) return process.env['MILLRACE_TOKEN'] ?? ''
+  const token = read(flags.tokenFile, 'token file').trim()
+  if (!/^\S+$/.test(token))
+    throw new CommandFailure(`the token file ${flags.tokenFile} must hold one token and no more`)
+  return token
+}
+
+/** Whom the relay's certificate must come from. Throws {@link CommandFailure}. */
+export function relayTrust(flags: AgentFlags): TlsTrust {
+  return trustOf(flags.ca, flags.insecureSkipVerify) ?? { kind: 'system' }
+}
+
+/**
+ * Whom an `https://` target's certificate must come from. A service on this host is not verified unless a CA is given:
+ * its certificate is mostly a self-made one for a public name, and the bytes never leave the host.
+ */
+export function targetTrust(flags: AgentFlags, target: Target): TlsTrust {
+  const chosen = trustOf(flags.targetCa, flags.targetInsecureSkipVerify)
+  if (chosen !== undefined) return chosen
+  return target.kind === 'tls' && !isLoopback(target.host) ? { kind: 'system' } : { kind: 'none' }
+}
+
+function trustOf(ca: string | undefined, skip: boolean | undefined): TlsTrust | undefined {
+  if (skip === true) return { kind: 'none' }
+  if (ca === undefined) return undefined
+  const pem = read(ca, 'CA file')
+  if (!pem.includes('-----BEGIN CERTIFICATE-----')) {
+    throw new CommandFailure(`the CA file ${ca} holds no certificate in PEM form`)
+  }
+  return { kind: 'ca', pem }
+}
+
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8, 'ipv4')
+loopback.addAddress('::1', 'ipv6')
+
+function isLoopback(host: string): boolean {
+  const version = isIP(host)
+  if (version === 0) return host.toLowerCase() === 'localhost'
+  return loopback.check(host, version === 6 ? 'ipv6' : 'ipv4')
+}
+
+function read(file: string, what: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+    throw new CommandFailure(`cannot read the ${what} ${file} (${code})`, { cause: error })
+  }
+}

@@ -1,0 +1,125 @@
+import { availableParallelism, release } from 'node:os'
+import { createDataPlane } from '../dataplane/create.ts'
+import type { DataPlaneStats } from '../dataplane/types.ts'
+import { readSystemLimits, type SystemLimits } from './system-limits.ts'
+
+/** One thing that was looked at. */
+export interface Finding {
+  /** Stable, for scripts. */
+  readonly check: 'data-plane' | 'splice' | 'workers' | 'pipes' | 'descriptors' | 'backlog' | 'tls'
+  /** `cost`: it works, and costs what `says` says. */
+  readonly state: 'ok' | 'cost'
+  /** What there is, and what it means. */
+  readonly says: string
+}
+
+/** What the doctor found. */
+export interface Report {
+  readonly node: string
+  readonly system: string
+  readonly cpus: number
+  readonly dataPlane: DataPlaneStats
+  readonly findings: readonly Finding[]
+}
+
+/** Looks at this machine. Opens no connection and changes nothing. */
+export function examine(): Report {
+  const stats = createDataPlane().stats()
+  return {
+    node: process.version,
+    system: `${process.platform}-${process.arch} ${release()}`,
+    cpus: availableParallelism(),
+    dataPlane: stats,
+    findings: findingsOf(stats, readSystemLimits()),
+  }
+}
+
+/** The findings for a data plane on a system. */
+export function findingsOf(stats: DataPlaneStats, limits: SystemLimits): readonly Finding[] {
+  const native = stats.kind === 'native'
+  return [
+    dataPlane(stats),
+    ...(native ? [splice(stats), workers(stats)] : []),
+    ...(native && stats.mode !== 'copy' && limits.pipePagesSoft !== undefined ? [pipes(limits.pipePagesSoft)] : []),
+    ...(limits.openFiles === undefined ? [] : [descriptors(limits.openFiles)]),
+    ...(limits.backlog === undefined ? [] : [backlog(limits.backlog)]),
+    { check: 'tls', state: 'cost', says: `OpenSSL ${limits.openssl}, on Node streams: about 1.2 CPU seconds per GB` },
+  ]
+}
+
+/** The report as text. */
+export function renderReport(report: Report): string {
+  const lines = [
+    `millrace doctor: Node ${report.node}, ${report.system}, ${report.cpus} CPUs`,
+    '',
+    ...report.findings.map(({ check, state, says }) => `${state.padEnd(5)} ${check.padEnd(12)} ${says}`),
+    '',
+  ]
+  return lines.join('\n')
+}
+
+function dataPlane(stats: DataPlaneStats): Finding {
+  const check = 'data-plane'
+  if (stats.kind === 'native') return { check, state: 'ok', says: `native, mode ${stats.mode}` }
+  // CPU seconds per GB of one bulk flow and µs per visitor, as docs/benchmark.md has them.
+  const cost = 'a bulk flow takes 0.7 to 1.2 CPU seconds per GB instead of about 0.4, a visitor three times the CPU'
+  const why =
+    stats.mode === 'stream'
+      ? 'MILLRACE_DATAPLANE=stream asks for it'
+      : `no native addon is built for ${process.platform}-${process.arch} (npm run build makes it where a C++ compiler is)`
+  return { check, state: 'cost', says: `stream: ${why}; ${cost}` }
+}
+
+function splice(stats: DataPlaneStats): Finding {
+  const check = 'splice'
+  const refusals = Object.entries(stats.spliceFallbacks).filter(([, count]) => count > 0)
+  if (stats.mode === 'copy')
+    return { check, state: 'cost', says: `off: MILLRACE_DATAPLANE=copy asks for it; ${dearer}` }
+  if (refusals.length === 0) return { check, state: 'ok', says: 'works; directions that stream move without copies' }
+  return {
+    check,
+    state: 'cost',
+    says: `not always: ${refusals.map(([why]) => why).join(', ')}; copies instead: ${dearer}`,
+  }
+}
+
+const dearer = 'bulk over a real network takes a quarter more CPU'
+
+function workers({ workers: count }: DataPlaneStats): Finding {
+  return { check: 'workers', state: 'ok', says: `${count} (MILLRACE_WORKERS sets 1 to 64)` }
+}
+
+/** A pipe of the default size takes 16 pages; a direction that streams holds one. */
+const pagesPerPipe = 16
+
+function pipes(pages: number): Finding {
+  const check = 'pipes'
+  if (pages === 0 || process.getuid?.() === 0) return { check, state: 'ok', says: 'no limit for this user' }
+  const count = Math.floor(pages / pagesPerPipe)
+  const says = `${count} streaming directions at once (fs.pipe-user-pages-soft = ${pages}); more of them copy, ${dearer}`
+  return { check, state: count >= 1_024 ? 'ok' : 'cost', says }
+}
+
+function descriptors(openFiles: number): Finding {
+  const joins = openFiles === Number.POSITIVE_INFINITY ? 'without limit' : `about ${Math.floor(openFiles / 2)}`
+  const shown = openFiles === Number.POSITIVE_INFINITY ? 'unlimited' : String(openFiles)
+  return {
+    check: 'descriptors',
+    state: openFiles >= 16_384 ? 'ok' : 'cost',
+    says: `RLIMIT_NOFILE = ${shown}: joins at once ${joins}, as each takes two (ulimit -n, LimitNOFILE=)`,
+  }
+}
+
+/** What listeners ask for. */
+const wantedBacklog = 4_096
+
+function backlog(somaxconn: number): Finding {
+  const enough = somaxconn >= wantedBacklog
+  return {
+    check: 'backlog',
+    state: enough ? 'ok' : 'cost',
+    says: enough
+      ? `net.core.somaxconn = ${somaxconn}`
+      : `net.core.somaxconn = ${somaxconn}, below ${wantedBacklog}: visitors of a larger burst wait 1 s for a SYN retry`,
+  }
+}
