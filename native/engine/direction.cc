@@ -1,0 +1,294 @@
+#include "direction.h"
+
+#include <algorithm>
+
+#include "worker.h"
+
+namespace millrace {
+
+namespace {
+
+// A direction streams once reads of at least kLargeRead came in a row for kStreaming bytes.
+constexpr uint64_t kLargeRead = 16 << 10;
+constexpr uint64_t kStreaming = 128 << 10;
+// It no longer does after three fills below kSmallFill in a row, or a pause.
+constexpr uint64_t kSmallFill = 8 << 10;
+constexpr uint8_t kSmallFills = 3;
+constexpr Millis kPause = 1000;
+constexpr uint64_t kProbe = 16 << 10;
+constexpr uint64_t kDiscard = 64 << 10;
+
+}  // namespace
+
+Direction::Direction(Worker& worker, Endpoint& source, Endpoint& sink, DirectionSpec spec, Mode mode,
+                     std::atomic<uint64_t>& delivered, std::atomic<uint64_t>& spliced)
+    : worker_(worker),
+      source_(source),
+      sink_(sink),
+      mode_(mode),
+      caller_driven_(spec.caller_driven),
+      rate_(std::move(spec.rate)),
+      delivered_cell_(delivered),
+      spliced_cell_(spliced),
+      kept_(std::move(spec.head)),
+      remaining_(spec.max_bytes),
+      uncounted_(sink.socket.queued()),
+      last_progress_(worker.now) {
+  if (kept_.size() > remaining_) kept_.resize(remaining_);
+  remaining_ -= remaining_ == UINT64_MAX ? 0 : kept_.size();
+}
+
+Direction::~Direction() { kill(); }
+
+void Direction::kill() {
+  kept_ = {};
+  kept_offset_ = 0;
+  if (pending_ > 0) worker_.pipes.discard(pipe_);
+  else worker_.pipes.give_back(pipe_);
+  pending_ = 0;
+  blocked_since_ = kNever;
+}
+
+void Direction::finish(bool fin) {
+  finishing_ = true;
+  finish_fin_ = fin;
+}
+
+void Direction::count(uint64_t bytes, bool by_splice) {
+  delivered_ += bytes;
+  delivered_cell_.store(delivered_, std::memory_order_relaxed);
+  if (by_splice) {
+    spliced_ += bytes;
+    spliced_cell_.store(spliced_, std::memory_order_relaxed);
+  }
+  last_progress_ = worker_.now;
+  blocked_since_ = kNever;
+}
+
+void Direction::count_caller_bytes(uint64_t bytes) {
+  const uint64_t before = std::min(bytes, uncounted_);
+  uncounted_ -= before;
+  if (bytes > 0) blocked_since_ = kNever;
+  if (caller_driven_ && bytes > before) count(bytes - before, false);
+}
+
+Direction::Outcome Direction::end(bool fin) {
+  if (fin) sink_.socket.shutdown_write();
+  kill();
+  ended_ = true;
+  return Outcome::Ended;
+}
+
+Direction::Outcome Direction::run() {
+  if (ended_) {
+    discard();
+    return Outcome::Ended;
+  }
+  rate_wait_ = kNever;
+  uint64_t budget = kBudget;
+  for (;;) {
+    switch (flush()) {
+      case Io::Progress:
+        break;
+      case Io::Failed:
+        return Outcome::SinkFailed;
+      default:
+        if (blocked_since_ == kNever) blocked_since_ = worker_.now;
+        return Outcome::Blocked;
+    }
+    if (source_ended_ && !caller_driven_) return end(true);
+    if (source_failed_) return Outcome::SourceFailed;
+    if (caller_driven_) return finishing_ ? end(finish_fin_) : Outcome::Blocked;
+    if (remaining_ == 0) return end(false);
+    if (!source_.socket.readable()) {
+      worker_.pipes.give_back(pipe_);
+      return Outcome::Blocked;
+    }
+    if (budget == 0) return Outcome::Again;
+
+    uint64_t want = std::min(remaining_, budget);
+    if (rate_) {
+      want = rate_->take(want, worker_.now);
+      if (want == 0) {
+        worker_.pipes.give_back(pipe_);
+        rate_wait_ = rate_->ready_at(worker_.now);
+        return Outcome::Blocked;
+      }
+    }
+    uint64_t filled = 0;
+    const Io io = fill(want, filled);
+    if (rate_) rate_->give_back(want - filled);
+    if (remaining_ != UINT64_MAX) remaining_ -= filled;
+    budget -= std::min(budget, filled);
+    if (io == Io::Ended) source_ended_ = true;
+    // A failure may be the sink's, met while forwarding what had just been read.
+    if (io == Io::Failed) {
+      if (sink_.socket.error() != 0) return Outcome::SinkFailed;
+      source_failed_ = true;
+    }
+  }
+}
+
+Io Direction::flush() {
+  if (sink_.socket.queued() > 0) {
+    size_t n = 0;
+    const Io io = sink_.socket.flush(n);
+    count_caller_bytes(n);
+    if (io != Io::Progress) return io;
+  }
+  while (kept_offset_ < kept_.size()) {
+    size_t n = 0;
+    const Io io = sink_.socket.send(kept_.data() + kept_offset_, kept_.size() - kept_offset_, n);
+    if (io != Io::Progress) return io;
+    kept_offset_ += n;
+    count(n, false);
+  }
+  if (kept_offset_ > 0) {
+    kept_ = {};
+    kept_offset_ = 0;
+  }
+  return flush_pipe();
+}
+
+Io Direction::flush_pipe() {
+  while (pending_ > 0) {
+    size_t n = 0;
+    const Io io = sink_.socket.splice_from(pipe_, pending_, n);
+    if (io == Io::Unsupported) {
+      leave_splice();
+      return flush();
+    }
+    if (io != Io::Progress) return io;
+    pending_ -= n;
+    count(n, true);
+  }
+  return Io::Progress;
+}
+
+// Takes back what is in the pipe, as this sink can't be spliced to.
+void Direction::leave_splice() {
+  worker_.stats.count(Fallback::Unsupported);
+  splice_off_ = true;
+  splicing_ = false;
+  kept_.resize(pending_);
+  size_t taken = 0;
+  while (taken < pending_) {
+    const ssize_t n = worker_.sys.read(pipe_.read_end, kept_.data() + taken, pending_ - taken);
+    if (n <= 0) break;
+    taken += static_cast<size_t>(n);
+  }
+  kept_.resize(taken);
+  pending_ = 0;
+  worker_.pipes.discard(pipe_);
+}
+
+bool Direction::wants_splice() {
+  if (splice_off_ || mode_ == Mode::Copy || !worker_.splice_works) return false;
+  if (source_.socket.urgent()) {
+    worker_.stats.count(Fallback::Urgent);
+    splice_off_ = true;
+    splicing_ = false;
+    return false;
+  }
+  if (mode_ == Mode::Splice) return splicing_ = true;
+  if (worker_.now - last_fill_ > kPause) {
+    splicing_ = false;
+    streak_ = 0;
+  }
+  if (!splicing_ && streak_ >= kStreaming) {
+    splicing_ = true;
+    short_fills_ = 0;
+  }
+  return splicing_;
+}
+
+void Direction::note_fill(uint64_t filled, bool spliced) {
+  last_fill_ = worker_.now;
+  streak_ = filled >= kLargeRead ? streak_ + filled : 0;
+  if (!spliced || mode_ != Mode::Adaptive) return;
+  short_fills_ = filled < kSmallFill ? static_cast<uint8_t>(short_fills_ + 1) : uint8_t{0};
+  if (short_fills_ >= kSmallFills) splicing_ = false;
+}
+
+Io Direction::fill(uint64_t want, uint64_t& filled) {
+  if (wants_splice()) {
+    if (probe_next_) {
+      probe_next_ = false;
+      return forward(std::min(want, kProbe), filled);
+    }
+    if (pipe_.read_end >= 0 || worker_.pipes.lease(pipe_)) return fill_pipe(want, filled);
+    streak_ = 0;
+    splicing_ = false;
+  }
+  const Io io = forward(want, filled);
+  if (filled > 0) note_fill(filled, false);
+  return io;
+}
+
+Io Direction::fill_pipe(uint64_t want, uint64_t& filled) {
+  size_t n = 0;
+  const size_t length = std::min<uint64_t>(want, pipe_.capacity);
+  const Io io = source_.socket.splice_to(pipe_, length, n);
+  switch (io) {
+    case Io::Progress:
+      pending_ = n;
+      filled = n;
+      suspicions_ = 0;
+      probe_next_ = n < length;
+      note_fill(n, true);
+      return io;
+    case Io::Failed:
+      return io;
+    case Io::Unsupported:
+      worker_.stats.count(Fallback::Unsupported);
+      splice_off_ = true;
+      splicing_ = false;
+      return forward(want, filled);
+    case Io::Blocked:
+    case Io::Ended:
+      break;
+  }
+  // Both may be false: only recv says for certain that there is nothing, or nothing more.
+  const Io truth = forward(want, filled);
+  if (filled > 0 && (io == Io::Ended || ++suspicions_ >= 2)) {
+    worker_.stats.count(Fallback::Unreliable);
+    splice_off_ = true;
+    splicing_ = false;
+  }
+  return truth;
+}
+
+// Copies through the worker's buffer; only what the sink doesn't take at once is kept.
+Io Direction::forward(uint64_t want, uint64_t& filled) {
+  size_t n = 0;
+  uint8_t* const buffer = worker_.buffer.data();
+  const Io io = source_.socket.receive(buffer, std::min<uint64_t>(want, worker_.buffer.size()), n);
+  if (io != Io::Progress) return io;
+  filled = n;
+  size_t sent = 0;
+  while (sent < n) {
+    size_t m = 0;
+    const Io out = sink_.socket.send(buffer + sent, n - sent, m);
+    if (out == Io::Failed) return Io::Failed;
+    if (out != Io::Progress) break;
+    sent += m;
+    count(m, false);
+  }
+  kept_.assign(buffer + sent, buffer + n);
+  return Io::Progress;
+}
+
+// Behind a direction that ended before its source did: reads on within a bound, to notice the source's end and so
+// that a close doesn't turn into a reset.
+void Direction::discard() {
+  while (!source_ended_ && !source_failed_ && discarded_ < kDiscard && source_.socket.readable()) {
+    size_t n = 0;
+    const Io io = source_.socket.receive(worker_.buffer.data(), kDiscard, n);
+    if (io == Io::Blocked) return;
+    if (io == Io::Ended) source_ended_ = true;
+    if (io == Io::Failed) source_failed_ = true;
+    discarded_ += n;
+  }
+}
+
+}  // namespace millrace

@@ -1,0 +1,259 @@
+#include "endpoint.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "join.h"
+#include "listener.h"
+#include "worker.h"
+
+namespace millrace {
+
+Endpoint::~Endpoint() {
+  if (listener_) listener_->live.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Endpoint::count_against(std::shared_ptr<ListenSocket> listener) { listener_ = std::move(listener); }
+
+void Endpoint::emit(EventType type, uint32_t code, uint64_t value, std::vector<uint8_t> payload) {
+  EventRecord record{};
+  record.type = type;
+  record.code = code;
+  record.id = static_cast<double>(id_);
+  record.values[0] = value;
+  worker_->emit(*client_, record, std::move(payload));
+}
+
+void Endpoint::rearm() { worker_->wheel.arm(timer_, deadline_); }
+
+void Endpoint::enter(Join& join) {
+  stage_ = Stage::Joined;
+  join_ = &join;
+  deadline_ = kNever;
+  worker_->wheel.cancel(timer_);
+}
+
+void Endpoint::on_ready(uint32_t events) {
+  switch (stage_) {
+    case Stage::Connecting:
+      return finish_connect();
+    case Stage::Open:
+      socket.note(events);
+      return serve();
+    case Stage::Joined:
+      socket.note(events);
+      return worker_->enqueue(*join_);
+    case Stage::Closing:
+      socket.note(events);
+      return step_close();
+    case Stage::Waiting:
+      return socket.note(events);
+    case Stage::Closed:
+      return;
+  }
+}
+
+void Endpoint::on_timer(Millis now) {
+  if (now < deadline_) return rearm();
+  deadline_ = kNever;
+  switch (stage_) {
+    case Stage::Connecting:
+      return gone(ETIMEDOUT);
+    case Stage::Open:
+    case Stage::Joined:
+      if (read_max_ == 0) return;
+      read_max_ = 0;
+      return emit(EventType::Read, static_cast<uint32_t>(ReadStatus::TimedOut));
+    case Stage::Closing:
+      return gone(0);
+    case Stage::Waiting:
+    case Stage::Closed:
+      return;
+  }
+}
+
+void Endpoint::finish_connect() {
+  int error = 0;
+  socklen_t length = sizeof error;
+  const Syscalls& sys = worker_->sys;
+  if (sys.getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
+  SocketAddress remote;
+  if (error == 0 && sys.getpeername(socket.fd(), remote.get(), remote.reset()) != 0) {
+    if (errno == ENOTCONN) return;  // an early edge: still connecting
+    error = errno;
+  }
+  if (error != 0) return gone(error);
+  stage_ = Stage::Open;
+  deadline_ = kNever;
+  worker_->wheel.cancel(timer_);
+  SocketAddress local;
+  sys.getsockname(socket.fd(), local.get(), local.reset());
+  EventRecord record{};
+  record.type = EventType::Dialed;
+  record.id = static_cast<double>(id_);
+  record.local = local.pack();
+  record.remote = remote.pack();
+  worker_->emit(*client_, record);
+  // What came with the handshake's last edge: bytes, or an end already.
+  socket.note(EPOLLIN | EPOLLOUT);
+  serve();
+}
+
+void Endpoint::request_read(size_t max, Millis deadline) {
+  read_max_ = std::clamp<size_t>(max, 1, kMaxRead);
+  deadline_ = deadline;
+  worker_->wheel.cancel(timer_);
+  rearm();
+  serve_read();
+}
+
+void Endpoint::write(std::span<const uint8_t> bytes) {
+  if (socket.error() != 0) return;
+  if (socket.queued() == 0 && socket.writable()) {
+    while (!bytes.empty()) {
+      size_t n = 0;
+      if (socket.send(bytes.data(), bytes.size(), n) != Io::Progress) break;
+      bytes = bytes.subspan(n);
+      if (join_) join_->count_caller_bytes(*this, n);
+    }
+  }
+  if (bytes.empty() || socket.error() != 0) return;
+  if (socket.queued() + bytes.size() > kMaxQueued) {
+    if (join_) return join_->abort(EndReason::Error, ENOBUFS);
+    return destroy(true, ENOBUFS);
+  }
+  socket.queue(bytes);
+}
+
+void Endpoint::request_flush() {
+  flush_asked_ = true;
+  serve_writes();
+}
+
+void Endpoint::request_release() {
+  release_asked_ = true;
+  serve();
+}
+
+void Endpoint::serve() {
+  serve_writes();
+  serve_read();
+  if (stage_ != Stage::Open) return;
+  if (release_asked_ && (socket.queued() == 0 || socket.error() != 0)) {
+    worker_->unwatch(socket.fd());
+    const int fd = socket.take();
+    stage_ = Stage::Closed;
+    emit(EventType::Released, 0, static_cast<uint64_t>(fd));
+    return worker_->remove(*this);
+  }
+  report_end();
+}
+
+void Endpoint::serve_writes() {
+  if (socket.queued() > 0 && socket.writable() && socket.error() == 0) {
+    size_t n = 0;
+    socket.flush(n);
+    if (join_) join_->count_caller_bytes(*this, n);
+  }
+  if (flush_asked_ && (socket.queued() == 0 || socket.error() != 0)) {
+    flush_asked_ = false;
+    emit(EventType::Flushed, static_cast<uint32_t>(socket.error()));
+  }
+}
+
+void Endpoint::serve_read() {
+  if (read_max_ == 0 || !socket.readable()) return;
+  size_t n = 0;
+  switch (socket.receive(worker_->buffer.data(), read_max_, n)) {
+    case Io::Blocked:
+    case Io::Unsupported:
+      return;
+    case Io::Progress:
+      emit(EventType::Read, static_cast<uint32_t>(ReadStatus::Data), n,
+           {worker_->buffer.data(), worker_->buffer.data() + n});
+      break;
+    case Io::Ended:
+      emit(EventType::Read, static_cast<uint32_t>(ReadStatus::Ended));
+      break;
+    case Io::Failed:
+      emit(EventType::Read, static_cast<uint32_t>(ReadStatus::Reset));
+      break;
+  }
+  read_max_ = 0;
+  deadline_ = kNever;
+  worker_->wheel.cancel(timer_);
+}
+
+void Endpoint::report_end() {
+  if (socket.error() != 0 && !reset_reported_) {
+    reset_reported_ = true;
+    emit(EventType::PeerEnded, static_cast<uint32_t>(socket.error()));
+  } else if (socket.peer_ended() && !fin_reported_ && !reset_reported_) {
+    fin_reported_ = true;
+    emit(EventType::PeerEnded, 0);
+  }
+}
+
+void Endpoint::destroy(bool reset, int error) {
+  if (stage_ == Stage::Closed) return;
+  if (stage_ == Stage::Closing && !reset) return;
+  if (!reset && error == 0 && (stage_ == Stage::Open || stage_ == Stage::Waiting)) return linger();
+  gone(error, reset);
+}
+
+void Endpoint::linger() {
+  stage_ = Stage::Closing;
+  join_ = nullptr;
+  read_max_ = 0;
+  deadline_ = worker_->now + kLingerFlush;
+  worker_->wheel.cancel(timer_);
+  rearm();
+  step_close();
+}
+
+void Endpoint::step_close() {
+  if (socket.error() != 0) return gone(0);
+  if (!fin_sent_) {
+    size_t n = 0;
+    if (socket.queued() > 0) {
+      const Io io = socket.flush(n);
+      if (io == Io::Failed) return gone(0);
+      if (io == Io::Blocked) return;
+    }
+    socket.shutdown_write();
+    fin_sent_ = true;
+    deadline_ = worker_->now + kLingerDrain;
+    worker_->wheel.cancel(timer_);
+    rearm();
+  }
+  // Closing with unread bytes would send RST and destroy what the peer has not read yet.
+  while (socket.readable()) {
+    size_t n = 0;
+    const Io io = socket.receive(worker_->buffer.data(), std::min(worker_->buffer.size(), kLingerBytes), n);
+    if (io == Io::Blocked) return;
+    if (io != Io::Progress) return gone(0);
+    discarded_ += n;
+    if (discarded_ > kLingerBytes) return gone(0);
+  }
+}
+
+void Endpoint::close_now(bool reset) {
+  if (stage_ == Stage::Closed) return;
+  stage_ = Stage::Closed;
+  join_ = nullptr;
+  // Explicitly, as a registration outlives close() while a duplicate of the descriptor exists.
+  worker_->unwatch(socket.fd());
+  if (reset) socket.reset();
+  else socket.close();
+  worker_->remove(*this);
+}
+
+void Endpoint::gone(int error, bool reset) {
+  if (stage_ == Stage::Closed) return;
+  const bool connecting = stage_ == Stage::Connecting;
+  close_now(reset);
+  if (connecting && error != 0) return emit(EventType::Dialed, static_cast<uint32_t>(error));
+  emit(EventType::Gone, static_cast<uint32_t>(error));
+}
+
+}  // namespace millrace

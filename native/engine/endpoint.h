@@ -1,0 +1,107 @@
+// A data socket from birth to end: connecting, open (idle, or with a read, a write or a release under way), joined, or
+// closing. Owned by exactly one worker, which alone touches it.
+#pragma once
+
+#include <memory>
+
+#include "client.h"
+#include "socket.h"
+#include "timer_wheel.h"
+
+namespace millrace {
+
+class Join;
+class Worker;
+struct JoinSpec;
+struct ListenSocket;
+
+// What a worker registers with its epoll.
+class Pollable {
+ public:
+  virtual void on_ready(uint32_t events) = 0;
+
+ protected:
+  ~Pollable() = default;
+};
+
+class Endpoint final : public Pollable, public TimerTarget {
+ public:
+  enum class Stage : uint8_t {
+    Connecting,
+    Open,
+    Waiting,  // for the other side of its join, on its way from another worker
+    Joined,
+    Closing,  // sending its last bytes, then FIN, then discarding what the peer still sends
+    Closed,   // no descriptor any more; freed at the end of the turn
+  };
+
+  static constexpr size_t kMaxRead = 64 << 10;
+  static constexpr size_t kMaxQueued = 1 << 20;
+  static constexpr Millis kLingerFlush = 5000;
+  static constexpr Millis kLingerDrain = 2000;
+  static constexpr size_t kLingerBytes = 64 << 10;
+
+  Endpoint(EndpointId id, std::shared_ptr<Client> client, const Syscalls& sys, int fd, bool tcp, Stage stage)
+      : socket(sys, fd, tcp), id_(id), client_(std::move(client)), timer_(*this), stage_(stage) {}
+  ~Endpoint();
+
+  Socket socket;
+
+  EndpointId id() const { return id_; }
+  const std::shared_ptr<Client>& client() const { return client_; }
+  Stage stage() const { return stage_; }
+  Timer& timer() { return timer_; }
+
+  // Binds it to the worker that owns it from now on (null while under way between two).
+  void attach(Worker* worker) { worker_ = worker; }
+  void count_against(std::shared_ptr<ListenSocket> listener);
+  void set_deadline(Millis deadline) { deadline_ = deadline; }
+
+  // One read: data, end, time-out or reset is reported once.
+  void request_read(size_t max, Millis deadline);
+  void write(std::span<const uint8_t> bytes);
+  void request_flush();
+  void request_release();
+  // `errno` other than 0: the engine gives the endpoint up on its own.
+  void destroy(bool reset, int error = 0);
+
+  void wait_for_join() { stage_ = Stage::Waiting; }
+  void enter(Join& join);
+  // Ends its part in a join: an orderly close that discards what the peer still sends, or a close at once.
+  void linger();
+  void close_now(bool reset);
+
+  // Serves reads, writes and flush requests: at once when open, on the join's behalf when joined.
+  void serve();
+
+  void on_ready(uint32_t events) override;
+  void on_timer(Millis now) override;
+
+ private:
+  void finish_connect();
+  void serve_read();
+  void serve_writes();
+  void report_end();
+  void step_close();
+  void gone(int error, bool reset = false);
+  void rearm();
+  void emit(EventType type, uint32_t code, uint64_t value = 0, std::vector<uint8_t> payload = {});
+
+  const EndpointId id_;
+  std::shared_ptr<Client> client_;
+  std::shared_ptr<ListenSocket> listener_;
+  Worker* worker_ = nullptr;
+  Join* join_ = nullptr;
+  Timer timer_;
+  Millis deadline_ = kNever;
+  size_t read_max_ = 0;  // 0 = no read is asked for
+  size_t discarded_ = 0;
+  Stage stage_;
+  bool flush_asked_ = false;
+  bool release_asked_ = false;
+  bool fin_reported_ = false;
+  bool reset_reported_ = false;
+  bool fin_sent_ = false;
+};
+
+}  // namespace millrace

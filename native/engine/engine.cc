@@ -1,0 +1,192 @@
+#include "engine.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace millrace {
+
+namespace {
+
+Millis deadline_from_now(Millis wait) { return wait == kNever ? kNever : now_ms() + wait; }
+
+}  // namespace
+
+Engine::Engine(EngineOptions options) : options_(options), state_(*options.sys) {}
+
+Engine::~Engine() { stop(); }
+
+int Engine::start() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    if (limit.rlim_cur < limit.rlim_max) {
+      rlimit raised = limit;
+      raised.rlim_cur = limit.rlim_max;
+      if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+    }
+    // An eighth, 64 at most: descriptors are handed out lowest first, so a high number means that nearly all are taken.
+    const auto most = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 1 << 30));
+    state_.fd_reserve = most - std::min(64, most / 8);
+  }
+  probe_splice();
+  for (uint32_t i = 0; i < options_.workers; ++i) state_.workers.push_back(std::make_unique<Worker>(state_, i));
+  for (auto& worker : state_.workers) {
+    if (const int error = worker->start(); error != 0) {
+      stop();
+      return error;
+    }
+  }
+  return 0;
+}
+
+void Engine::stop() {
+  for (auto& worker : state_.workers) worker->stop();
+}
+
+// gVisor and seccomp profiles refuse splice altogether: found out once, on one byte.
+void Engine::probe_splice() {
+  const Syscalls& sys = state_.sys;
+  int pair[2];
+  int pipe[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) return;
+  if (sys.pipe2(pipe, O_CLOEXEC | O_NONBLOCK) == 0) {
+    state_.splice_works = ::write(pair[0], "m", 1) == 1 && sys.splice(pair[1], pipe[1], 1, SPLICE_F_NONBLOCK) == 1 &&
+                          sys.splice(pipe[0], pair[1], 1, SPLICE_F_NONBLOCK) == 1;
+    sys.close(pipe[0]);
+    sys.close(pipe[1]);
+  }
+  ::close(pair[0]);
+  ::close(pair[1]);
+}
+
+bool Engine::post(EndpointId id, Command command) {
+  const std::lock_guard lock(state_.registry.mutex());
+  const int owner = state_.registry.owner(id);
+  if (owner < 0) return false;
+  state_.workers[static_cast<size_t>(owner)]->post(std::move(command));
+  return true;
+}
+
+int Engine::listen(const std::shared_ptr<Client>& client, const ListenRequest& request, Listening& listening) {
+  const Syscalls& sys = state_.sys;
+  const int family = request.address.family();
+  const int fd = sys.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return errno;
+  auto socket = std::make_shared<ListenSocket>(sys, fd);
+  if (request.address.is_tcp()) {
+    const int one = 1;
+    sys.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    // Dual stack like Node's, where the address is ::.
+    const int only = request.address.is_wildcard() ? 0 : 1;
+    if (family == AF_INET6) sys.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);
+    set_tcp_options(sys, fd);
+  }
+  if (sys.bind(fd, request.address.get(), request.address.length()) != 0) return errno;
+  socket->unlink_path = request.unlink_path;
+  if (sys.listen(fd, request.backlog) != 0) return errno;
+  sys.getsockname(fd, socket->local.get(), socket->local.reset());
+  socket->client = client;
+  socket->max_endpoints = request.max_endpoints;
+  socket->id = listener_ids_.fetch_add(1, std::memory_order_relaxed) + 1;
+  socket->watchers.store(static_cast<uint32_t>(state_.workers.size()), std::memory_order_relaxed);
+  socket->listeners = &listeners_;
+  listeners_.fetch_add(1, std::memory_order_relaxed);
+  listening = {.id = socket->id, .local = socket->local.pack()};
+  for (auto& worker : state_.workers) worker->post(ListenCommand{socket});
+  return 0;
+}
+
+void Engine::unlisten(ListenerId listener) {
+  for (auto& worker : state_.workers) worker->post(UnlistenCommand{listener});
+}
+
+EndpointId Engine::dial(std::shared_ptr<Client> client, const SocketAddress& address, Millis timeout) {
+  const uint32_t worker = next_worker();
+  const std::lock_guard lock(state_.registry.mutex());
+  const EndpointId id = state_.registry.allocate(worker);
+  if (id != 0) state_.workers[worker]->post(DialCommand{id, std::move(client), address, deadline_from_now(timeout)});
+  return id;
+}
+
+EndpointId Engine::adopt(std::shared_ptr<Client> client, int fd, int& error) {
+  const Syscalls& sys = state_.sys;
+  SocketAddress local;
+  const int flags = sys.fcntl(fd, F_GETFL, 0);
+  error = 0;
+  // A blocking socket would block its worker: SPLICE_F_NONBLOCK covers the pipe's side only.
+  if (sys.getsockname(fd, local.get(), local.reset()) != 0 || flags < 0 ||
+      sys.fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+    error = errno;
+  } else if (fd >= state_.fd_reserve) {
+    error = EMFILE;
+  }
+  if (error != 0) {
+    sys.close(fd);
+    return 0;
+  }
+  if (local.is_tcp()) set_tcp_options(sys, fd);
+  const uint32_t worker = next_worker();
+  const std::lock_guard lock(state_.registry.mutex());
+  const EndpointId id = state_.registry.allocate(worker);
+  if (id == 0) {
+    error = EMFILE;
+    sys.close(fd);
+    return 0;
+  }
+  state_.workers[worker]->post(AdoptCommand{std::make_unique<Endpoint>(id, std::move(client), sys, fd, local.is_tcp(),
+                                                                      Endpoint::Stage::Open)});
+  return id;
+}
+
+void Engine::read(EndpointId id, size_t max, Millis deadline) {
+  post(id, ReadCommand{id, max, deadline_from_now(deadline)});
+}
+
+void Engine::write(EndpointId id, std::vector<uint8_t> bytes) { post(id, WriteCommand{id, std::move(bytes)}); }
+
+void Engine::flush(EndpointId id) { post(id, FlushCommand{id}); }
+
+void Engine::destroy(EndpointId id, bool reset) { post(id, DestroyCommand{id, reset}); }
+
+void Engine::release(EndpointId id) { post(id, ReleaseCommand{id}); }
+
+void Engine::join(std::unique_ptr<JoinSpec> spec) {
+  const EndpointId a = spec->a;
+  const std::lock_guard lock(state_.registry.mutex());
+  // Whoever owns it, or nobody any more: the worker reports the end of a join that can't begin.
+  const int owner = state_.registry.owner(a);
+  state_.workers[owner < 0 ? 0 : static_cast<size_t>(owner)]->post(JoinCommand{a, std::move(spec)});
+}
+
+void Engine::abort(EndpointId a) { post(a, AbortCommand{a}); }
+
+void Engine::finish(EndpointId a, bool a_to_b, bool fin) { post(a, FinishCommand{a, a_to_b, fin}); }
+
+void Engine::detach(Client& client) {
+  client.close();
+  std::latch done(static_cast<std::ptrdiff_t>(state_.workers.size()));
+  for (auto& worker : state_.workers) worker->post(DetachCommand{&client, &done});
+  done.wait();
+}
+
+EngineStats Engine::stats() const {
+  EngineStats total;
+  total.workers = static_cast<uint32_t>(state_.workers.size());
+  total.splice_works = state_.splice_works;
+  total.listeners = listeners_.load(std::memory_order_relaxed);
+  for (const auto& worker : state_.workers) {
+    const WorkerStats& stats = worker->stats;
+    total.endpoints += stats.endpoints.load(std::memory_order_relaxed);
+    total.joins += stats.joins.load(std::memory_order_relaxed);
+    total.pipes += stats.pipes.load(std::memory_order_relaxed);
+    for (size_t i = 0; i < total.fallbacks.size(); ++i) {
+      total.fallbacks[i] += stats.fallbacks[i].load(std::memory_order_relaxed);
+    }
+  }
+  return total;
+}
+
+}  // namespace millrace

@@ -1,0 +1,93 @@
+// The native data plane: a set of workers and the calls that clients make. Knows sockets and joins; knows nothing of
+// Node, of tunnels or of HTTP. Every call is asynchronous unless it says otherwise, may come from any thread, and a
+// call for an id that is gone does nothing.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+
+#include "worker.h"
+
+namespace millrace {
+
+struct EngineOptions {
+  const Syscalls* sys = &kernel_syscalls();
+  // 1 to 64.
+  uint32_t workers = 1;
+};
+
+struct EngineStats {
+  uint32_t workers = 0;
+  bool splice_works = false;
+  int64_t endpoints = 0;
+  int64_t joins = 0;
+  int64_t listeners = 0;
+  int64_t pipes = 0;
+  std::array<uint64_t, static_cast<size_t>(Fallback::kCount)> fallbacks{};
+};
+
+struct ListenRequest {
+  SocketAddress address;
+  int backlog = 4096;
+  int64_t max_endpoints = 0;  // 0 = no limit
+  std::string unlink_path;    // unix: removed when the listener closes
+};
+
+struct Listening {
+  ListenerId id = 0;
+  PackedAddress local{};
+};
+
+class Engine {
+ public:
+  explicit Engine(EngineOptions options);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Raises the soft descriptor limit to the hard one, probes splice, starts the workers. errno, 0 when all run.
+  int start();
+  // Stops and joins the workers; idempotent.
+  void stop();
+
+  // Synchronous: errno, 0 when it listens.
+  int listen(const std::shared_ptr<Client>& client, const ListenRequest& request, Listening& listening);
+  void unlisten(ListenerId listener);
+
+  // 0 when all ids are taken; else the end of it is a Dialed event, after `timeout` at the latest.
+  EndpointId dial(std::shared_ptr<Client> client, const SocketAddress& address, Millis timeout);
+  // Takes `fd` over, closed on failure too; 0 with errno in `error` when it can't be used.
+  EndpointId adopt(std::shared_ptr<Client> client, int fd, int& error);
+
+  // `deadline` is in milliseconds from now, kNever for none.
+  void read(EndpointId id, size_t max, Millis deadline);
+  void write(EndpointId id, std::vector<uint8_t> bytes);
+  void flush(EndpointId id);
+  void destroy(EndpointId id, bool reset);
+  void release(EndpointId id);
+  // Ends in exactly one JoinEnded event, whatever becomes of the endpoints.
+  void join(std::unique_ptr<JoinSpec> spec);
+  void abort(EndpointId a);
+  void finish(EndpointId a, bool a_to_b, bool fin);
+
+  // Synchronous: afterwards nothing of the client is left, none of its counter cells is written and its doorbell is
+  // never called again.
+  void detach(Client& client);
+
+  EngineStats stats() const;
+
+ private:
+  // Posts to the endpoint's owner; false when it is gone.
+  bool post(EndpointId id, Command command);
+  void probe_splice();
+  uint32_t next_worker() { return turn_.fetch_add(1, std::memory_order_relaxed) % static_cast<uint32_t>(state_.workers.size()); }
+
+  EngineOptions options_;
+  EngineState state_;
+  std::atomic<uint32_t> turn_{0};
+  std::atomic<ListenerId> listener_ids_{0};
+  std::atomic<int64_t> listeners_{0};
+};
+
+}  // namespace millrace

@@ -1,0 +1,220 @@
+#include "join.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "worker.h"
+
+namespace millrace {
+
+namespace {
+
+void report(Worker& worker, const JoinSpec& spec, EndReason reason, int error, const Direction* ab,
+            const Direction* ba, Millis duration) {
+  EventRecord record{};
+  record.type = EventType::JoinEnded;
+  record.code = static_cast<uint32_t>(reason) | static_cast<uint32_t>(error) << 8;
+  record.id = spec.token;
+  if (ab && ba) {
+    record.values[0] = ab->delivered();
+    record.values[1] = ba->delivered();
+    record.values[2] = ab->spliced();
+    record.values[3] = ba->spliced();
+  }
+  record.values[4] = duration;
+  worker.emit(*spec.client, record);
+}
+
+// What a connection that broke says; anything else is a fault of ours or of the system's.
+bool is_reset(int error) {
+  switch (error) {
+    case ECONNRESET:
+    case EPIPE:
+    case ETIMEDOUT:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ECONNABORTED:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+void report_unjoined(Worker& worker, const JoinSpec& spec, EndReason reason, int error) {
+  report(worker, spec, reason, error, nullptr, nullptr, 0);
+}
+
+Join::Join(Worker& worker, JoinSpec spec, Endpoint& a, Endpoint& b)
+    : worker_(worker),
+      spec_(std::move(spec)),
+      a_(a),
+      b_(b),
+      a_to_b_(worker, a, b, std::move(spec_.a_to_b), spec_.mode, spec_.cell->a_to_b, spec_.cell->spliced_a_to_b),
+      b_to_a_(worker, b, a, std::move(spec_.b_to_a), spec_.mode, spec_.cell->b_to_a, spec_.cell->spliced_b_to_a),
+      timer_(*this),
+      started_(worker.now) {
+  a.enter(*this);
+  b.enter(*this);
+}
+
+bool Join::run() {
+  if (ended_) return false;
+  if (a_to_b_.caller_driven() || b_to_a_.caller_driven()) {
+    a_.serve();
+    b_.serve();
+    if (ended_) return false;
+  }
+  bool again = false;
+  if (failed_ == nullptr) {
+    again = step(a_to_b_);
+    if (failed_ == nullptr) again |= step(b_to_a_);
+    // A failure of a side that neither direction had cause to touch.
+    if (failed_ == nullptr && a_.socket.error() != 0) side_failed(a_);
+    if (failed_ == nullptr && b_.socket.error() != 0) side_failed(b_);
+  }
+  if (failed_ != nullptr) {
+    run_reset();
+    again = false;
+  } else if (a_to_b_.ended() && b_to_a_.ended()) {
+    end(EndReason::Eof);
+  }
+  if (ended_) return false;
+  if (fin_at_ == kNever && (a_to_b_.source_ended() || b_to_a_.source_ended())) fin_at_ = worker_.now;
+  note_paths();
+  worker_.wheel.arm(timer_, next_deadline());
+  return again;
+}
+
+bool Join::step(Direction& direction) {
+  Endpoint& source = &direction == &a_to_b_ ? a_ : b_;
+  Endpoint& sink = &direction == &a_to_b_ ? b_ : a_;
+  switch (direction.run()) {
+    case Direction::Outcome::Again:
+      return true;
+    case Direction::Outcome::SourceFailed:
+      side_failed(source);
+      return false;
+    case Direction::Outcome::SinkFailed:
+      side_failed(sink);
+      return false;
+    case Direction::Outcome::Blocked:
+    case Direction::Outcome::Ended:
+      return false;
+  }
+  return false;
+}
+
+void Join::side_failed(Endpoint& side) {
+  failed_ = &side;
+  reset_deadline_ = worker_.now + kResetFlush;
+  (&side == &a_ ? b_to_a_ : a_to_b_).kill();
+}
+
+// What the failed side had sent is delivered first; then the other side is reset as soon as its kernel has nothing
+// left to send, because a close with linger 0 destroys that.
+void Join::run_reset() {
+  const bool a_failed = failed_ == &a_;
+  Endpoint& other = a_failed ? b_ : a_;
+  Direction& rest = a_failed ? a_to_b_ : b_to_a_;
+  const int error = failed_->socket.error();
+  if (!emptied_) {
+    switch (rest.caller_driven() ? Direction::Outcome::Ended : rest.run()) {
+      case Direction::Outcome::Again:
+        worker_.enqueue(*this);
+        return;
+      case Direction::Outcome::Blocked:
+        // Blocked on the source can't be: a failed socket says Failed once it is empty. So it is the sink, or the rate.
+        if (worker_.now >= reset_deadline_) break;
+        return;
+      case Direction::Outcome::SinkFailed:
+        return end(EndReason::Reset, error);
+      case Direction::Outcome::Ended:
+      case Direction::Outcome::SourceFailed:
+        emptied_ = true;
+        break;
+    }
+  }
+  if (other.socket.error() != 0 || other.socket.drained() || worker_.now >= reset_deadline_) {
+    end(is_reset(error) ? EndReason::Reset : EndReason::Error, error);
+  }
+}
+
+void Join::abort(EndReason reason, int error) {
+  if (!ended_) end(reason, error);
+}
+
+void Join::finish(bool a_to_b, bool fin) {
+  (a_to_b ? a_to_b_ : b_to_a_).finish(fin);
+  worker_.enqueue(*this);
+}
+
+void Join::count_caller_bytes(Endpoint& sink, uint64_t bytes) {
+  (&sink == &b_ ? a_to_b_ : b_to_a_).count_caller_bytes(bytes);
+}
+
+void Join::on_timer(Millis now) {
+  if (ended_) return;
+  check_limits(now);
+  if (ended_) return;
+  if (failed_ != nullptr || a_to_b_.rate_wait() <= now || b_to_a_.rate_wait() <= now) worker_.enqueue(*this);
+  worker_.wheel.arm(timer_, next_deadline());
+}
+
+void Join::check_limits(Millis now) {
+  const JoinLimits& limits = spec_.limits;
+  if (failed_ != nullptr) return;
+  const Millis last = std::max(a_to_b_.last_progress(), b_to_a_.last_progress());
+  const Millis blocked = std::min(a_to_b_.blocked_since(), b_to_a_.blocked_since());
+  if (limits.duration > 0 && now >= started_ + limits.duration) return end(EndReason::Limit);
+  if (limits.stalled > 0 && blocked != kNever && now >= blocked + limits.stalled) return end(EndReason::Stalled);
+  if (limits.half_closed_idle > 0 && fin_at_ != kNever && now >= std::max(last, fin_at_) + limits.half_closed_idle) {
+    return end(EndReason::HalfClosedIdle);
+  }
+  if (limits.idle > 0 && now >= last + limits.idle) return end(EndReason::Idle);
+}
+
+Millis Join::next_deadline() const {
+  const JoinLimits& limits = spec_.limits;
+  if (failed_ != nullptr) return std::min(reset_deadline_, worker_.now + kResetPoll);
+  Millis due = std::min(a_to_b_.rate_wait(), b_to_a_.rate_wait());
+  const Millis last = std::max(a_to_b_.last_progress(), b_to_a_.last_progress());
+  const Millis blocked = std::min(a_to_b_.blocked_since(), b_to_a_.blocked_since());
+  if (limits.duration > 0) due = std::min(due, started_ + limits.duration);
+  if (limits.stalled > 0 && blocked != kNever) due = std::min(due, blocked + limits.stalled);
+  if (limits.half_closed_idle > 0 && fin_at_ != kNever) {
+    due = std::min(due, std::max(last, fin_at_) + limits.half_closed_idle);
+  }
+  if (limits.idle > 0) due = std::min(due, last + limits.idle);
+  return due;
+}
+
+void Join::note_paths() {
+  const uint64_t paths = (a_to_b_.splicing() ? 1u : 0u) | (b_to_a_.splicing() ? 2u : 0u);
+  if (paths == paths_) return;
+  paths_ = paths;
+  spec_.cell->paths.store(paths, std::memory_order_relaxed);
+}
+
+void Join::end(EndReason reason, int error) {
+  ended_ = true;
+  worker_.wheel.cancel(timer_);
+  a_to_b_.kill();
+  b_to_a_.kill();
+  if (reason == EndReason::Eof) {
+    // A side that may still be sending gets an orderly close; the others have sent their FIN.
+    for (Endpoint* side : {&a_, &b_}) {
+      if ((side == &a_ ? a_to_b_ : b_to_a_).abandons_source()) side->linger();
+      else side->close_now(false);
+    }
+  } else {
+    // Whoever broke the connection is only closed; the other side learns of it by RST.
+    a_.close_now(failed_ != &a_);
+    b_.close_now(failed_ != &b_);
+  }
+  report(worker_, spec_, reason, error, &a_to_b_, &b_to_a_, worker_.now - started_);
+  worker_.remove(*this);
+}
+
+}  // namespace millrace

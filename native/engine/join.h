@@ -1,0 +1,83 @@
+// Two endpoints on one worker whose bytes are exchanged until both directions have ended. A join decides when and how
+// it ends; moving bytes is its directions' business.
+#pragma once
+
+#include <memory>
+
+#include "direction.h"
+
+namespace millrace {
+
+// All milliseconds; 0 is off.
+struct JoinLimits {
+  Millis idle = 0;
+  Millis half_closed_idle = 0;
+  Millis duration = 0;
+  Millis stalled = 0;
+};
+
+struct JoinSpec {
+  double token = 0;  // the client's name for the join, echoed in JoinEnded
+  std::shared_ptr<Client> client;
+  CounterCell* cell = nullptr;  // valid until JoinEnded is pushed or the client is detached
+  EndpointId a = 0;
+  EndpointId b = 0;
+  Mode mode = Mode::Adaptive;
+  JoinLimits limits;
+  DirectionSpec a_to_b;
+  DirectionSpec b_to_a;
+};
+
+// Reports the end of a join that never began.
+void report_unjoined(Worker& worker, const JoinSpec& spec, EndReason reason, int error);
+
+class Join final : public TimerTarget {
+ public:
+  // After a reset: how long what came before it may take to reach the other side's kernel, and be acknowledged.
+  static constexpr Millis kResetFlush = 5000;
+  static constexpr Millis kResetPoll = 10;
+
+  Join(Worker& worker, JoinSpec spec, Endpoint& a, Endpoint& b);
+  ~Join() = default;
+  Join(const Join&) = delete;
+  Join& operator=(const Join&) = delete;
+
+  EndpointId key() const { return spec_.a; }
+  const std::shared_ptr<Client>& client() const { return spec_.client; }
+
+  // One visit; true when it wants another although nothing new happened.
+  bool run();
+  void abort(EndReason reason, int error = 0);
+  void finish(bool a_to_b, bool fin);
+  void count_caller_bytes(Endpoint& sink, uint64_t bytes);
+  void on_timer(Millis now) override;
+
+  bool queued = false;  // the worker's mark: it is in the run queue
+
+ private:
+  bool step(Direction& direction);
+  void side_failed(Endpoint& side);
+  void run_reset();
+  void check_limits(Millis now);
+  Millis next_deadline() const;
+  void note_paths();
+  void end(EndReason reason, int error = 0);
+
+  Worker& worker_;
+  JoinSpec spec_;
+  Endpoint& a_;
+  Endpoint& b_;
+  Direction a_to_b_;
+  Direction b_to_a_;
+  Timer timer_;
+  const Millis started_;
+  Millis fin_at_ = kNever;
+  // Set once a side has failed: the direction towards the other one is still emptied.
+  Endpoint* failed_ = nullptr;
+  bool emptied_ = false;
+  Millis reset_deadline_ = kNever;
+  uint64_t paths_ = 0;
+  bool ended_ = false;
+};
+
+}  // namespace millrace

@@ -1,0 +1,155 @@
+#include "socket.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+
+#include <cerrno>
+
+namespace millrace {
+
+void Socket::note(uint32_t events) {
+  if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) readable_ = true;
+  if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) writable_ = true;
+  if (events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) hinted_ = true;
+  if (events & (EPOLLRDHUP | EPOLLHUP)) peer_ended_ = true;
+  if (events & EPOLLPRI) urgent_ = true;
+  if (events & EPOLLERR) {
+    // Whoever asks first takes the error away, and the next receive would report a false EOF: keep it here.
+    int error = 0;
+    socklen_t length = sizeof error;
+    if (sys_.getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error != 0) fail(error);
+  }
+}
+
+Io Socket::receive(void* buffer, size_t length, size_t& moved) {
+  for (;;) {
+    const ssize_t n = sys_.recv(fd_, buffer, length, MSG_DONTWAIT);
+    if (n > 0) {
+      moved = static_cast<size_t>(n);
+      if (moved < length && !hinted_ && !urgent_) readable_ = false;
+      return Io::Progress;
+    }
+    if (n == 0) return error_ != 0 ? Io::Failed : Io::Ended;
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      readable_ = false;
+      hinted_ = false;
+      return error_ != 0 ? Io::Failed : Io::Blocked;
+    }
+    fail(errno);
+    return Io::Failed;
+  }
+}
+
+Io Socket::send(const void* bytes, size_t length, size_t& moved) {
+  for (;;) {
+    const ssize_t n = sys_.send(fd_, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n > 0) {
+      moved = static_cast<size_t>(n);
+      return Io::Progress;
+    }
+    if (n < 0 && errno == EINTR) continue;
+    if (n == 0 || errno == EAGAIN || errno == EWOULDBLOCK) {
+      writable_ = false;
+      return Io::Blocked;
+    }
+    fail(errno);
+    return Io::Failed;
+  }
+}
+
+namespace {
+
+// What splice(2) may say of a descriptor or a system on which it doesn't work at all.
+bool splice_unsupported(int error) {
+  return error == EINVAL || error == ENOSYS || error == EPERM || error == EOPNOTSUPP || error == EACCES;
+}
+
+}  // namespace
+
+Io Socket::splice_to(Pipe& pipe, size_t length, size_t& moved) {
+  for (;;) {
+    const ssize_t n = sys_.splice(fd_, pipe.write_end, length, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (n > 0) {
+      moved = static_cast<size_t>(n);
+      return Io::Progress;
+    }
+    if (n == 0) return Io::Ended;
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return Io::Blocked;
+    if (splice_unsupported(errno)) return Io::Unsupported;
+    fail(errno);
+    return Io::Failed;
+  }
+}
+
+Io Socket::splice_from(Pipe& pipe, size_t length, size_t& moved) {
+  for (;;) {
+    const ssize_t n = sys_.splice(pipe.read_end, fd_, length, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (n > 0) {
+      moved = static_cast<size_t>(n);
+      return Io::Progress;
+    }
+    if (n < 0 && errno == EINTR) continue;
+    if (n == 0 || errno == EAGAIN || errno == EWOULDBLOCK) {
+      writable_ = false;
+      return Io::Blocked;
+    }
+    if (splice_unsupported(errno)) return Io::Unsupported;
+    fail(errno);
+    return Io::Failed;
+  }
+}
+
+Io Socket::flush(size_t& moved) {
+  moved = 0;
+  while (queue_offset_ < queue_.size()) {
+    size_t n = 0;
+    const Io io = send(queue_.data() + queue_offset_, queue_.size() - queue_offset_, n);
+    if (io != Io::Progress) return io;
+    queue_offset_ += n;
+    moved += n;
+  }
+  // Freed, not cleared: an idle endpoint owns no buffer.
+  queue_ = {};
+  queue_offset_ = 0;
+  return Io::Progress;
+}
+
+void Socket::shutdown_write() { sys_.shutdown(fd_, SHUT_WR); }
+
+bool Socket::drained() const {
+  if (!tcp_) return true;
+  int unsent = 0;
+  return sys_.outq(fd_, &unsent) != 0 || unsent == 0;
+}
+
+void Socket::close() {
+  if (fd_ < 0) return;
+  sys_.close(fd_);
+  fd_ = -1;
+}
+
+void Socket::reset() {
+  if (fd_ < 0) return;
+  if (tcp_) {
+    const linger hard{.l_onoff = 1, .l_linger = 0};
+    sys_.setsockopt(fd_, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+  }
+  close();
+}
+
+void set_tcp_options(const Syscalls& sys, int fd) {
+  const auto set = [&](int level, int name, int value) { sys.setsockopt(fd, level, name, &value, sizeof value); };
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, 60);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, 15);
+  set(IPPROTO_TCP, TCP_KEEPCNT, 3);
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, 105'000);
+  set(IPPROTO_TCP, TCP_NOTSENT_LOWAT, 128 << 10);
+}
+
+}  // namespace millrace

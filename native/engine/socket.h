@@ -1,0 +1,97 @@
+// A non-blocking stream socket under edge-triggered epoll: its readiness, its failure and every transfer from and to
+// it. Alternatives would be libuv handles (bytes on the JavaScript thread) or io_uring (its splice goes to helper
+// threads, and container profiles block it). The price of edge triggering is that readiness must be remembered here,
+// and may be forgotten only on an unambiguous sign that the kernel has nothing more.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "pipe_pool.h"
+#include "syscalls.h"
+
+namespace millrace {
+
+enum class Io : uint8_t {
+  Progress,     // at least one byte
+  Blocked,      // nothing now; an edge will tell
+  Ended,        // the peer's FIN
+  Failed,       // error() says why
+  Unsupported,  // splice only: not on this socket; nothing was moved
+};
+
+class Socket {
+ public:
+  // Takes `fd` over, which must be non-blocking.
+  Socket(const Syscalls& sys, int fd, bool tcp) : sys_(sys), fd_(fd), tcp_(tcp) {}
+  ~Socket() { close(); }
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+
+  int fd() const { return fd_; }
+  bool tcp() const { return tcp_; }
+  bool readable() const { return readable_; }
+  bool writable() const { return writable_; }
+  // errno of the failure, 0 while there is none. What the kernel received before it stays readable (receive first
+  // returns that, then Failed).
+  int error() const { return error_; }
+  // RDHUP or HUP was seen: the peer has sent its FIN, or is gone; bytes may still be unread.
+  bool peer_ended() const { return peer_ended_; }
+  // MSG_OOB was seen. From then on splice must not be used: at the mark it reports EAGAIN for ever and, behind a FIN,
+  // a false EOF.
+  bool urgent() const { return urgent_; }
+
+  // Takes what epoll reported.
+  void note(uint32_t events);
+  void fail(int error) {
+    if (error_ == 0) error_ = error;
+  }
+
+  Io receive(void* buffer, size_t length, size_t& moved);
+  Io send(const void* bytes, size_t length, size_t& moved);
+  // `pipe` must be empty, as EAGAIN could else mean either end. Blocked and Ended are hints only: receive() confirms.
+  Io splice_to(Pipe& pipe, size_t length, size_t& moved);
+  // `length` must be exactly what the pipe holds: more stalls 200 ms when it holds 16 buffers.
+  Io splice_from(Pipe& pipe, size_t length, size_t& moved);
+
+  // Bytes that wait to be sent before anything else.
+  size_t queued() const { return queue_.size() - queue_offset_; }
+  void queue(std::span<const uint8_t> bytes) { queue_.insert(queue_.end(), bytes.begin(), bytes.end()); }
+  // Sends from the queue; Progress when it is empty. `moved` counts also when Blocked.
+  Io flush(size_t& moved);
+
+  void shutdown_write();
+  // True when the peer's kernel has acknowledged everything sent (unix sockets: always).
+  bool drained() const;
+  void close();
+  // Closes with RST (TCP); the bytes that the kernel still held for the peer are lost.
+  void reset();
+  // Gives the descriptor up.
+  int take() {
+    const int fd = fd_;
+    fd_ = -1;
+    return fd;
+  }
+
+ private:
+  const Syscalls& sys_;
+  int fd_;
+  int error_ = 0;
+  bool tcp_;
+  bool readable_ = false;
+  bool writable_ = true;
+  bool peer_ended_ = false;
+  bool urgent_ = false;
+  // PRI, RDHUP, HUP or ERR since the last EAGAIN: a short receive then doesn't mean that nothing is left.
+  bool hinted_ = false;
+  size_t queue_offset_ = 0;
+  std::vector<uint8_t> queue_;
+};
+
+// TCP_NODELAY; keep-alive probes after 60 s, every 15 s, 3 times; TCP_USER_TIMEOUT 105 s; TCP_NOTSENT_LOWAT 128 KiB.
+// Accepted sockets inherit all of it from their listener. Best effort.
+void set_tcp_options(const Syscalls& sys, int fd);
+
+}  // namespace millrace

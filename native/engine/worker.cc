@@ -1,0 +1,206 @@
+#include "worker.h"
+
+#include <pthread.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+
+namespace millrace {
+
+namespace {
+
+constexpr uint32_t kDataEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
+constexpr int kEventsPerTurn = 256;
+
+}  // namespace
+
+Worker::Worker(EngineState& engine, uint32_t index)
+    : sys(engine.sys),
+      pipes(engine.sys, stats),
+      wheel(now_ms()),
+      now(now_ms()),
+      splice_works(engine.splice_works),
+      engine_(engine),
+      index_(index),
+      storage_(kBuffer) {
+  buffer = storage_;
+}
+
+Worker::~Worker() {
+  stop();
+  joins_.clear();
+  endpoints_.clear();
+  listeners_.clear();
+  end_turn();
+  if (wake_ >= 0) sys.close(wake_);
+  if (epoll_ >= 0) sys.close(epoll_);
+}
+
+int Worker::start() {
+  epoll_ = sys.epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_ < 0) return errno;
+  wake_ = sys.eventfd(0, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (wake_ < 0) return errno;
+  epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
+  if (sys.epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event) != 0) return errno;
+  // The thread inherits this mask: signals are the main thread's, and splice has no MSG_NOSIGNAL.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { loop(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_setname_np(thread_.native_handle(), "millrace");
+  return 0;
+}
+
+void Worker::stop() {
+  if (!thread_.joinable()) return;
+  post(StopCommand{});
+  thread_.join();
+}
+
+void Worker::post(Command command) {
+  bool sleeping;
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    inbox_.push_back(std::move(command));
+    sleeping = sleeping_;
+    sleeping_ = false;
+  }
+  if (!sleeping) return;
+  const uint64_t one = 1;
+  sys.write(wake_, &one, sizeof one);
+}
+
+void Worker::loop() {
+  epoll_event events[kEventsPerTurn];
+  while (!stopping_) {
+    int timeout = run_queue_.empty() ? wheel.timeout(now_ms()) : 0;
+    if (timeout != 0) {
+      const std::lock_guard lock(inbox_mutex_);
+      if (inbox_.empty()) sleeping_ = true;
+      else timeout = 0;
+    }
+    const int count = sys.epoll_wait(epoll_, events, kEventsPerTurn, timeout);
+    now = now_ms();
+    take_inbox();
+    for (int i = 0; i < count; ++i) {
+      if (auto* target = static_cast<Pollable*>(events[i].data.ptr)) {
+        target->on_ready(events[i].events);
+      } else {
+        uint64_t rung;
+        sys.read(wake_, &rung, sizeof rung);
+      }
+    }
+    run_commands();
+    wheel.advance(now);
+    run_joins();
+    end_turn();
+  }
+}
+
+void Worker::take_inbox() {
+  const std::lock_guard lock(inbox_mutex_);
+  sleeping_ = false;
+  turn_.swap(inbox_);
+}
+
+void Worker::run_commands() {
+  for (turn_next_ = 0; turn_next_ < turn_.size();) {
+    Command command = std::move(turn_[turn_next_++]);
+    dispatch(command);
+  }
+  turn_.clear();
+  turn_next_ = 0;
+}
+
+void Worker::enqueue(Join& join) {
+  if (join.queued) return;
+  join.queued = true;
+  run_queue_.push_back(&join);
+}
+
+// Once around: whoever used up its budget waits until epoll has been asked again.
+void Worker::run_joins() {
+  running_.swap(run_queue_);
+  for (Join* join : running_) {
+    join->queued = false;
+    if (join->run()) enqueue(*join);
+  }
+  running_.clear();
+}
+
+void Worker::end_turn() {
+  if (!dead_joins_.empty()) {
+    std::erase_if(run_queue_, [this](Join* join) {
+      return std::any_of(dead_joins_.begin(), dead_joins_.end(), [join](const auto& dead) { return dead.get() == join; });
+    });
+    dead_joins_.clear();
+  }
+  for (Client* client : to_ring_) client->ring();
+  to_ring_.clear();
+  dead_endpoints_.clear();
+  dead_listeners_.clear();
+}
+
+int Worker::watch(int fd, Pollable& target, uint32_t events) {
+  epoll_event event{.events = events, .data = {.ptr = &target}};
+  return sys.epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
+}
+
+void Worker::unwatch(int fd) {
+  epoll_event unused{};
+  sys.epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, &unused);
+}
+
+void Worker::emit(Client& client, const EventRecord& record, std::vector<uint8_t> payload) {
+  client.push(record, std::move(payload));
+  if (std::find(to_ring_.begin(), to_ring_.end(), &client) == to_ring_.end()) to_ring_.push_back(&client);
+}
+
+std::unique_ptr<Endpoint> Worker::create(std::shared_ptr<Client> client, int fd, bool tcp, Endpoint::Stage stage) {
+  EndpointId id;
+  {
+    const std::lock_guard lock(engine_.registry.mutex());
+    id = engine_.registry.allocate(index_);
+  }
+  if (id == 0) return nullptr;
+  return std::make_unique<Endpoint>(id, std::move(client), sys, fd, tcp, stage);
+}
+
+void Worker::add(std::unique_ptr<Endpoint> endpoint) {
+  Endpoint& added = *endpoint;
+  added.attach(this);
+  endpoints_[added.id()] = std::move(endpoint);
+  stats.endpoints.fetch_add(1, std::memory_order_relaxed);
+  // An endpoint that can't be watched would hang for ever.
+  if (const int error = watch(added.socket.fd(), added, kDataEvents); error != 0) added.destroy(true, error);
+}
+
+void Worker::remove(Endpoint& endpoint) {
+  wheel.cancel(endpoint.timer());
+  {
+    const std::lock_guard lock(engine_.registry.mutex());
+    engine_.registry.release(endpoint.id());
+  }
+  const auto found = endpoints_.find(endpoint.id());
+  if (found == endpoints_.end()) return;
+  stats.endpoints.fetch_sub(1, std::memory_order_relaxed);
+  dead_endpoints_.push_back(std::move(found->second));
+  endpoints_.erase(found);
+  if (paused_listeners == 0) return;
+  for (auto& [id, listener] : listeners_) listener->resume();
+}
+
+void Worker::remove(Join& join) {
+  const auto found = joins_.find(join.key());
+  if (found == joins_.end()) return;
+  stats.joins.fetch_sub(1, std::memory_order_relaxed);
+  dead_joins_.push_back(std::move(found->second));
+  joins_.erase(found);
+}
+
+}  // namespace millrace

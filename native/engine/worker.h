@@ -1,0 +1,122 @@
+// One thread with an epoll of its own, and everything that lives on it: endpoints, joins, its part in each listener,
+// timers, pipes and the copy buffer. Nothing of it is touched by another thread but the inbox and the counters.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "command.h"
+
+namespace millrace {
+
+// What the workers of one engine share.
+struct EngineState {
+  explicit EngineState(const Syscalls& table) : sys(table) {}
+
+  const Syscalls& sys;
+  Registry registry;
+  std::vector<std::unique_ptr<Worker>> workers;
+  bool splice_works = false;
+  // Descriptors from this number on are the reserve that only control connections and files may touch.
+  int fd_reserve = 1 << 30;
+};
+
+class Worker {
+ public:
+  // 64 KiB measured worst, 256 KiB to 1 MiB best; 256 KiB still fits the cache.
+  static constexpr size_t kBuffer = 256 << 10;
+
+  Worker(EngineState& engine, uint32_t index);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // errno; 0 when the thread runs.
+  int start();
+  void stop();
+
+  // Any thread.
+  void post(Command command);
+  // Any thread, with the registry's mutex held: takes the commands for `id` out of the inbox.
+  std::vector<Command> take_commands(EndpointId id);
+
+  // The rest is for what lives on this worker.
+  const Syscalls& sys;
+  WorkerStats stats;
+  PipePool pipes;
+  TimerWheel wheel;
+  Millis now;
+  const bool splice_works;
+  std::span<uint8_t> buffer;
+  int paused_listeners = 0;
+
+  int watch(int fd, Pollable& target, uint32_t events);
+  void unwatch(int fd);
+  void emit(Client& client, const EventRecord& record, std::vector<uint8_t> payload = {});
+  void enqueue(Join& join);
+  // Null when no id is left.
+  std::unique_ptr<Endpoint> create(std::shared_ptr<Client> client, int fd, bool tcp, Endpoint::Stage stage);
+  // Takes an endpoint in and watches it.
+  void add(std::unique_ptr<Endpoint> endpoint);
+  // Frees at the end of the turn.
+  void remove(Endpoint& endpoint);
+  void remove(Join& join);
+  bool reserve_reached(int fd) const { return fd >= engine_.fd_reserve; }
+
+ private:
+  void loop();
+  void run_joins();
+  void take_inbox();
+  void run_commands();
+  bool forward(Command& command);
+  void end_turn();
+
+  Endpoint* find(EndpointId id);
+  void handle(DialCommand& command);
+  void handle(AdoptCommand& command);
+  void handle(ReadCommand& command);
+  void handle(WriteCommand& command);
+  void handle(FlushCommand& command);
+  void handle(DestroyCommand& command);
+  void handle(ReleaseCommand& command);
+  void handle(AbortCommand& command);
+  void handle(FinishCommand& command);
+  void handle(JoinCommand& command);
+  void handle(FetchCommand& command);
+  void handle(std::unique_ptr<DeliverCommand>& command);
+  void handle(ListenCommand& command);
+  void handle(UnlistenCommand& command);
+  void handle(DetachCommand& command);
+  void handle(StopCommand& command);
+  void dispatch(Command& command);
+  void begin(std::unique_ptr<JoinSpec> spec);
+
+  EngineState& engine_;
+  const uint32_t index_;
+  int epoll_ = -1;
+  int wake_ = -1;
+  std::thread thread_;
+  std::vector<uint8_t> storage_;
+  bool stopping_ = false;
+
+  std::mutex inbox_mutex_;
+  std::vector<Command> inbox_;
+  bool sleeping_ = false;
+  std::vector<Command> turn_;  // the commands of this turn, from turn_next_ on still to be done
+  size_t turn_next_ = 0;
+
+  std::unordered_map<EndpointId, std::unique_ptr<Endpoint>> endpoints_;
+  std::unordered_map<EndpointId, std::unique_ptr<Join>> joins_;  // by the id of side a
+  std::unordered_map<ListenerId, std::unique_ptr<Listener>> listeners_;
+  std::vector<Join*> run_queue_;
+  std::vector<Join*> running_;
+  std::vector<Client*> to_ring_;
+  std::vector<std::unique_ptr<Endpoint>> dead_endpoints_;
+  std::vector<std::unique_ptr<Join>> dead_joins_;
+  std::vector<std::unique_ptr<Listener>> dead_listeners_;
+};
+
+}  // namespace millrace

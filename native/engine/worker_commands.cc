@@ -1,0 +1,254 @@
+// How a worker carries its commands out.
+#include <cerrno>
+
+#include "worker.h"
+
+namespace millrace {
+
+namespace {
+
+// The endpoint that a command is for, 0 for none. It must be found on this worker, or the command is passed on.
+EndpointId target(const Command& command) {
+  return std::visit(
+      [](const auto& c) -> EndpointId {
+        using T = std::decay_t<decltype(c)>;
+        if constexpr (std::is_same_v<T, DialCommand>) return 0;
+        else if constexpr (requires { c.id; }) return c.id;
+        else return 0;
+      },
+      command);
+}
+
+}  // namespace
+
+std::vector<Command> Worker::take_commands(EndpointId id) {
+  std::vector<Command> taken;
+  const auto take = [&](std::vector<Command>& commands, size_t from) {
+    for (size_t i = from; i < commands.size();) {
+      if (target(commands[i]) != id) {
+        ++i;
+        continue;
+      }
+      taken.push_back(std::move(commands[i]));
+      commands.erase(commands.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  };
+  take(turn_, turn_next_);
+  const std::lock_guard lock(inbox_mutex_);
+  take(inbox_, 0);
+  return taken;
+}
+
+Endpoint* Worker::find(EndpointId id) {
+  const auto found = endpoints_.find(id);
+  return found == endpoints_.end() ? nullptr : found->second.get();
+}
+
+bool Worker::forward(Command& command) {
+  const EndpointId id = target(command);
+  if (id == 0 || find(id)) return false;
+  const std::lock_guard lock(engine_.registry.mutex());
+  const int owner = engine_.registry.owner(id);
+  if (owner < 0 || owner == static_cast<int>(index_)) return false;
+  engine_.workers[static_cast<size_t>(owner)]->post(std::move(command));
+  return true;
+}
+
+void Worker::dispatch(Command& command) {
+  if (forward(command)) return;
+  std::visit([this](auto& c) { handle(c); }, command);
+}
+
+void Worker::handle(DialCommand& command) {
+  const int family = command.address.family();
+  const bool tcp = command.address.is_tcp();
+  int error = 0;
+  const int fd = sys.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) {
+    error = errno;
+  } else if (reserve_reached(fd)) {
+    error = EMFILE;
+  } else {
+    if (tcp) set_tcp_options(sys, fd);
+    if (sys.connect(fd, command.address.get(), command.address.length()) != 0 && errno != EINPROGRESS) error = errno;
+  }
+  if (command.client->closed()) error = ECANCELED;
+  if (error != 0) {
+    if (fd >= 0) sys.close(fd);
+    {
+      const std::lock_guard lock(engine_.registry.mutex());
+      engine_.registry.release(command.id);
+    }
+    EventRecord record{};
+    record.type = EventType::Dialed;
+    record.code = static_cast<uint32_t>(error);
+    record.id = static_cast<double>(command.id);
+    return emit(*command.client, record);
+  }
+  auto endpoint = std::make_unique<Endpoint>(command.id, std::move(command.client), sys, fd, tcp, Endpoint::Stage::Connecting);
+  Endpoint& added = *endpoint;
+  added.set_deadline(command.deadline);
+  add(std::move(endpoint));
+  if (added.stage() == Endpoint::Stage::Connecting) wheel.arm(added.timer(), command.deadline);
+}
+
+void Worker::handle(AdoptCommand& command) {
+  if (command.endpoint->client()->closed()) {
+    const std::lock_guard lock(engine_.registry.mutex());
+    return engine_.registry.release(command.endpoint->id());
+  }
+  add(std::move(command.endpoint));
+}
+
+void Worker::handle(ReadCommand& command) {
+  if (Endpoint* endpoint = find(command.id)) endpoint->request_read(command.max, command.deadline);
+}
+
+void Worker::handle(WriteCommand& command) {
+  if (Endpoint* endpoint = find(command.id)) endpoint->write(command.bytes);
+}
+
+void Worker::handle(FlushCommand& command) {
+  if (Endpoint* endpoint = find(command.id)) endpoint->request_flush();
+}
+
+void Worker::handle(DestroyCommand& command) {
+  if (Endpoint* endpoint = find(command.id)) endpoint->destroy(command.reset);
+}
+
+void Worker::handle(ReleaseCommand& command) {
+  if (Endpoint* endpoint = find(command.id)) endpoint->request_release();
+}
+
+void Worker::handle(AbortCommand& command) {
+  if (const auto found = joins_.find(command.id); found != joins_.end()) {
+    found->second->abort(EndReason::Aborted);
+  } else if (Endpoint* endpoint = find(command.id)) {
+    // Its other side is still on its way from another worker, and will find nobody waiting.
+    endpoint->destroy(true);
+  }
+}
+
+void Worker::handle(FinishCommand& command) {
+  if (const auto found = joins_.find(command.id); found != joins_.end()) found->second->finish(command.a_to_b, command.fin);
+}
+
+void Worker::handle(JoinCommand& command) {
+  const EndpointId other = command.spec->b;
+  Endpoint* a = find(command.id);
+  {
+    const std::lock_guard lock(engine_.registry.mutex());
+    const int owner = engine_.registry.owner(other);
+    if (owner >= 0 && owner != static_cast<int>(index_)) {
+      Worker& there = *engine_.workers[static_cast<size_t>(owner)];
+      if (a && a->stage() == Endpoint::Stage::Open) {
+        a->wait_for_join();
+        return there.post(FetchCommand{other, index_, std::move(command.spec)});
+      }
+      there.post(DestroyCommand{other, true});
+    }
+  }
+  begin(std::move(command.spec));
+}
+
+void Worker::begin(std::unique_ptr<JoinSpec> spec) {
+  Endpoint* a = find(spec->a);
+  Endpoint* b = find(spec->b);
+  const auto usable = [](const Endpoint* endpoint) {
+    return endpoint && (endpoint->stage() == Endpoint::Stage::Open || endpoint->stage() == Endpoint::Stage::Waiting);
+  };
+  if (!usable(a) || !usable(b)) {
+    if (a) a->destroy(true);
+    if (b) b->destroy(true);
+    if (!spec->client->closed()) report_unjoined(*this, *spec, EndReason::Reset, ECONNRESET);
+    return;
+  }
+  stats.joins.fetch_add(1, std::memory_order_relaxed);
+  const EndpointId key = spec->a;
+  auto join = std::make_unique<Join>(*this, std::move(*spec), *a, *b);
+  enqueue(*join);
+  joins_[key] = std::move(join);
+}
+
+void Worker::handle(FetchCommand& command) {
+  auto deliver = std::make_unique<DeliverCommand>();
+  deliver->spec = std::move(command.spec);
+  Worker& to = *engine_.workers[command.to];
+  if (Endpoint* endpoint = find(command.id); endpoint && endpoint->stage() == Endpoint::Stage::Open) {
+    unwatch(endpoint->socket.fd());
+    wheel.cancel(endpoint->timer());
+    const auto found = endpoints_.find(command.id);
+    deliver->endpoint = std::move(found->second);
+    endpoints_.erase(found);
+    stats.endpoints.fetch_sub(1, std::memory_order_relaxed);
+    deliver->endpoint->attach(nullptr);
+  }
+  // One critical section, so that no command for the endpoint can overtake another.
+  const std::lock_guard lock(engine_.registry.mutex());
+  if (deliver->endpoint) {
+    deliver->trailing = take_commands(command.id);
+    engine_.registry.move(command.id, command.to);
+  }
+  to.post(std::move(deliver));
+}
+
+void Worker::handle(std::unique_ptr<DeliverCommand>& command) {
+  const bool closed = command->spec->client->closed();
+  if (command->endpoint) {
+    if (closed) {
+      const std::lock_guard lock(engine_.registry.mutex());
+      return engine_.registry.release(command->endpoint->id());
+    }
+    add(std::move(command->endpoint));
+  }
+  if (closed) return;
+  begin(std::move(command->spec));
+  for (Command& trailing : command->trailing) dispatch(trailing);
+}
+
+void Worker::handle(ListenCommand& command) {
+  if (command.socket->client->closed()) return;
+  const ListenerId id = command.socket->id;
+  auto listener = std::make_unique<Listener>(*this, std::move(command.socket));
+  listener->begin();
+  listeners_[id] = std::move(listener);
+}
+
+void Worker::handle(UnlistenCommand& command) {
+  const auto found = listeners_.find(command.listener);
+  if (found == listeners_.end()) return;
+  auto listener = std::move(found->second);
+  listeners_.erase(found);
+  listener->close(false);
+  dead_listeners_.push_back(std::move(listener));
+}
+
+void Worker::handle(DetachCommand& command) {
+  const auto belongs = [&](const auto& entry) { return entry.second->client().get() == command.client; };
+  // Ending one takes it out of its map: collect first.
+  std::vector<Join*> joins;
+  for (auto& entry : joins_) {
+    if (belongs(entry)) joins.push_back(entry.second.get());
+  }
+  for (Join* join : joins) join->abort(EndReason::Aborted);
+  std::vector<Endpoint*> endpoints;
+  for (auto& entry : endpoints_) {
+    if (belongs(entry)) endpoints.push_back(entry.second.get());
+  }
+  for (Endpoint* endpoint : endpoints) endpoint->close_now(false);
+  for (auto entry = listeners_.begin(); entry != listeners_.end();) {
+    if (!belongs(*entry)) {
+      ++entry;
+      continue;
+    }
+    entry->second->close(true);
+    dead_listeners_.push_back(std::move(entry->second));
+    entry = listeners_.erase(entry);
+  }
+  end_turn();
+  command.done->count_down();
+}
+
+void Worker::handle(StopCommand&) { stopping_ = true; }
+
+}  // namespace millrace
