@@ -1,0 +1,233 @@
+import type { Socket } from 'node:net'
+import { SentCount } from './sent-count.ts'
+import { clearDeadline, setDeadline, type Timed } from './wheel.ts'
+
+/** Who takes what a port receives. */
+export interface PortReader {
+  /** After {@link Port.arm}: there is something to pull. */
+  onReadable(): void
+  /** After {@link Port.flow}: bytes, which the reader must keep or forward. */
+  onChunk(chunk: Buffer): void
+  /** The peer has ended, and everything before its FIN has been handed out. */
+  onEnd(): void
+}
+
+/** Who writes to a port. */
+export interface PortWriter {
+  /** Node has finished one or more writes; how they went shows in {@link Port.failure}. */
+  onWritten(): void
+}
+
+/** Who learns that a port is gone. */
+export interface PortWatcher {
+  /** The connection of `port` failed. `errno` is its name, '' when somebody else destroyed the socket. */
+  onFailed(errno: string, port: Port): void
+}
+
+/** Node discards at most this much from a peer after our last words, and waits at most so long (ms) for its FIN. */
+const lingerBytes = 65_536
+const lingerMs = 2_000
+/** Limit for getting our last words out at all, ms. */
+const lastWordsMs = 30_000
+
+/**
+ * A socket (or a TLS session on one) with every event handled, for its whole life: whatever the peer does shows up at
+ * the reader, the writer or the watcher of the moment, or nowhere, but never as an unhandled 'error' event.
+ */
+export class Port implements Timed {
+  readonly socket: Socket
+  /** The TCP or unix socket below a TLS session. */
+  readonly #raw: Socket | undefined
+  readonly #unix: boolean
+  readonly #sent: SentCount
+  readonly #onWritten = (): void => this.#written()
+  readonly #onReadable = (): void => this.reader?.onReadable()
+  readonly #onData = (chunk: Buffer): void => this.#data(chunk)
+  readonly #onEnd = (): void => this.#end()
+  reader: PortReader | undefined
+  writer: PortWriter | undefined
+  watcher: PortWatcher | undefined
+  wheelSlot = 0
+  #ended: boolean
+  #failure: string | undefined
+  #mode: 'idle' | 'pull' | 'push' | 'linger' = 'idle'
+  #discarded = 0
+  #abandoned = false
+
+  /** `raw` is the socket below a TLSSocket; `onGone` is called once, when the descriptor is closed. */
+  constructor(socket: Socket, raw: Socket | undefined, unix: boolean, onGone: (() => void) | undefined) {
+    this.socket = socket
+    this.#raw = raw
+    this.#unix = unix
+    this.#sent = new SentCount(socket, raw)
+    this.#ended = socket.readableEnded
+    if (socket.destroyed) this.#failure = errnoOf(socket.errored)
+    socket.on('error', (error) => this.#fail(errnoOf(error)))
+    socket.on('close', () => {
+      clearDeadline(this)
+      // A socket closes by itself, and cleanly, once both of its directions have ended.
+      if (!(this.#ended && socket.writableFinished)) this.#fail('')
+      onGone?.()
+    })
+    // Not every error of a server's session comes as 'error' once the handshake is over.
+    if (raw !== undefined) socket.on('_tlsError', (error: Error) => socket.destroy(error))
+  }
+
+  /** True once the peer's FIN has been handed out. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** Errno's name once the connection has failed ('' for a socket that somebody else destroyed). */
+  get failure(): string | undefined {
+    return this.#failure
+  }
+
+  /** True once the descriptor is closed or about to be, whoever did it. */
+  get gone(): boolean {
+    return this.socket.destroyed || this.#failure !== undefined
+  }
+
+  /** Bytes written and not yet finished, in Node's queue and libuv's. */
+  get pending(): number {
+    return this.socket.writableLength
+  }
+
+  /** Bytes that were given to {@link write} so far. */
+  get given(): number {
+    return this.#sent.given
+  }
+
+  /** Bytes that the kernel has taken so far; comparable with {@link given}. */
+  get taken(): number {
+    return this.#sent.taken
+  }
+
+  /**
+   * Has Node read ahead until its buffer is full (16 or 64 KiB), telling the reader when there is something to pull.
+   * A FIN or RST is noticed as long as what came before it has been pulled.
+   */
+  arm(): void {
+    if (this.#mode !== 'idle') return
+    this.#mode = 'pull'
+    this.socket.on('end', this.#onEnd)
+    this.socket.on('readable', this.#onReadable)
+  }
+
+  /** Takes everything that Node has read; undefined when there is nothing. */
+  pull(): Buffer | undefined {
+    const chunk: unknown = this.socket.read()
+    return chunk instanceof Buffer ? chunk : undefined
+  }
+
+  /** Has every chunk handed to the reader as it comes, until {@link pause}. */
+  flow(): void {
+    if (this.#mode === 'idle') this.socket.on('end', this.#onEnd)
+    this.socket.off('readable', this.#onReadable)
+    if (this.#mode !== 'push' && this.#mode !== 'linger') this.socket.on('data', this.#onData)
+    this.#mode = 'push'
+    this.socket.resume()
+  }
+
+  pause(): void {
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.socket.resume()
+  }
+
+  /** Writes; the writer hears of it when it is done. On a failed or ended port nothing happens. */
+  write(bytes: Uint8Array): void {
+    const { socket } = this
+    if (socket.destroyed || socket.errored !== null || socket.writableEnded) return
+    socket.write(bytes, this.#onWritten)
+    // Node sets `errored` within the call when the kernel refused the write at once.
+    if (socket.errored !== null) this.#sent.refuse(bytes.length)
+  }
+
+  /** Sends FIN (after close_notify on TLS) behind everything written. */
+  end(): void {
+    if (!this.socket.destroyed && !this.socket.writableEnded) this.socket.end()
+  }
+
+  /** Takes the socket's listeners off, so that a TLS session can be put on it. The port is of no use afterwards. */
+  detach(): void {
+    clearDeadline(this)
+    this.reader = this.writer = this.watcher = undefined
+    this.socket.off('readable', this.#onReadable)
+    this.socket.off('data', this.#onData)
+    this.socket.off('end', this.#onEnd)
+  }
+
+  /** RST at once (unix sockets have none and close). What is on its way is lost. */
+  reset(): void {
+    this.#abandon()
+    const lowest = this.#raw ?? this.socket
+    if (lowest.destroyed || this.#unix || lowest.connecting) this.socket.destroy()
+    else lowest.resetAndDestroy()
+    if (this.#raw !== undefined) this.socket.destroy()
+  }
+
+  /**
+   * Sends what was written, then FIN, then discards what the peer still sends (closing with unread bytes would send
+   * RST and destroy our last words on their way), and closes: after the peer's FIN, 64 KiB or 2 s.
+   */
+  linger(): void {
+    this.reader = this.writer = this.watcher = undefined
+    const { socket } = this
+    if (socket.destroyed || this.#mode === 'linger') return
+    if (socket.writableFinished) setDeadline(this, lingerMs)
+    else {
+      setDeadline(this, lastWordsMs)
+      socket.once('finish', () => setDeadline(this, lingerMs))
+      socket.end()
+    }
+    this.flow()
+    this.#mode = 'linger'
+  }
+
+  onDue(): void {
+    this.#sent.freeze()
+    this.socket.destroy()
+  }
+
+  #abandon(): void {
+    this.#abandoned = true
+    clearDeadline(this)
+    this.#sent.freeze()
+    this.reader = this.writer = this.watcher = undefined
+  }
+
+  #data(chunk: Buffer): void {
+    if (this.#mode !== 'linger') {
+      this.reader?.onChunk(chunk)
+      return
+    }
+    this.#discarded += chunk.length
+    if (this.#discarded > lingerBytes) this.socket.destroy()
+  }
+
+  #end(): void {
+    this.#ended = true
+    this.reader?.onEnd()
+  }
+
+  #written(): void {
+    this.#sent.acknowledge()
+    this.writer?.onWritten()
+  }
+
+  #fail(errno: string): void {
+    if (this.#failure !== undefined || this.#abandoned) return
+    this.#sent.freeze()
+    this.#failure = errno
+    this.watcher?.onFailed(errno, this)
+  }
+}
+
+/** Errno's name of a system error, or Node's code for what has none. */
+export function errnoOf(error: unknown): string {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return ''
+  return typeof error.code === 'string' ? error.code : ''
+}
