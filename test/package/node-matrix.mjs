@@ -1,0 +1,74 @@
+/**
+ * Run by .ci/run on newer Nodes: `node test/package/node-matrix.mjs MAJOR`. The addon that was built on this machine's
+ * Node must load there and join, in the main thread and in a worker thread, and leave the process without trouble.
+ */
+import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import { isMainThread, parentPort, Worker } from 'node:worker_threads'
+import { join } from 'millrace'
+
+const bytes = 4 << 20
+
+/**
+ * A connected pair of sockets: ours, which nothing has read from, and the peer's.
+ * @returns {Promise<{ ours: import('node:net').Socket, peer: import('node:net').Socket }>}
+ */
+async function pair() {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  assert(typeof address === 'object' && address !== null)
+  const peer = connect({ port: address.port, host: '127.0.0.1', allowHalfOpen: true })
+  const [[ours]] = await Promise.all([once(server, 'connection'), once(peer, 'connect')])
+  server.close()
+  return { ours, peer }
+}
+
+/**
+ * Sends random bytes and FIN.
+ * @param {import('node:net').Socket} socket
+ */
+function send(socket) {
+  const block = randomBytes(bytes)
+  socket.end(block)
+  return createHash('sha256').update(block).digest('hex')
+}
+
+/** @param {import('node:net').Socket} socket */
+async function receive(socket) {
+  const hash = createHash('sha256')
+  for await (const chunk of socket) hash.update(chunk)
+  return hash.digest('hex')
+}
+
+async function joinOnce() {
+  const [a, b] = await Promise.all([pair(), pair()])
+  const joined = join(a.ours, b.ours)
+  const sent = [send(a.peer), send(b.peer)]
+  const received = await Promise.all([receive(b.peer), receive(a.peer)])
+  assert.deepEqual(received, sent)
+  const result = await joined.done
+  assert.deepEqual([result.aToB, result.bToA, result.reason], [BigInt(bytes), BigInt(bytes), 'eof'])
+  assert(['copy', 'splice'].includes(result.path.aToB), `not the native data plane: path ${result.path.aToB}`)
+  return result.spliced.aToB + result.spliced.bToA
+}
+
+if (isMainThread) {
+  const [major] = process.argv.slice(2)
+  assert.equal(process.versions.node.split('.')[0], major, `this is ${process.version}`)
+  const spliced = await joinOnce()
+  const worker = new Worker(new URL(import.meta.url))
+  const [inWorker] = await once(worker, 'message')
+  await once(worker, 'exit')
+  // A join in mid-flow while the process exits.
+  const [a, b] = await Promise.all([pair(), pair()])
+  join(a.ours, b.ours)
+  a.peer.write(randomBytes(bytes))
+  console.log(`${process.version}: joined natively, ${spliced} bytes spliced; in a worker thread ${inWorker}`)
+  process.exit(0)
+} else {
+  parentPort?.postMessage(await joinOnce())
+}
