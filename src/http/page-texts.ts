@@ -29,7 +29,7 @@ export const pageTexts = {
   },
   tunnelFull: {
     status: 503,
-    message: 'Too many visitors are waiting for this tunnel.',
+    message: 'Too many visitors use this tunnel.',
     advice: 'Try again in a few seconds.',
   },
   agentSlow: {

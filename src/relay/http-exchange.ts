@@ -186,6 +186,7 @@ export class HttpExchange {
 const proxyFailures: Readonly<Record<string, Page>> = {
   ERR_POOL_TIMEOUT: pageTexts.agentSlow,
   ERR_POOL_FULL: pageTexts.tunnelFull,
+  ERR_JOIN_LIMIT: pageTexts.tunnelFull,
 }
 
 const codeOf = (error: unknown): string => (error instanceof MillraceError ? error.code : 'unknown')
