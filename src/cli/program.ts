@@ -3,7 +3,9 @@ import { Command, CommanderError } from 'commander'
 import * as doctor from './doctor.ts'
 import { dieOnUnhandled, exitCodes, fail } from './exit.ts'
 import * as http from './http.ts'
+import * as relay from './relay.ts'
 import * as tcp from './tcp.ts'
+import * as token from './token.ts'
 
 /** Parses the command line, runs the command, and ends the process with its exit code. */
 export async function runCli(argv: readonly string[]): Promise<void> {
@@ -30,7 +32,7 @@ export function createProgram(): Command {
     .helpCommand(true)
     .showHelpAfterError('(millrace --help says more)')
     .exitOverride()
-  for (const command of [http, tcp, doctor]) command.register(program)
+  for (const command of [relay, http, tcp, token, doctor]) command.register(program)
   return program
 }
 

@@ -1,0 +1,56 @@
+import { relaySettings } from '../config/relay-config.ts'
+import { createDataPlane } from '../dataplane/create.ts'
+import { createLogger } from '../observe/log.ts'
+import { Relay } from '../relay/relay.ts'
+import { exitCodes } from './exit.ts'
+import type { RelayCommandFlags } from './relay.ts'
+import { onStopSignals } from './signals.ts'
+
+/**
+ * Runs a relay until it is asked to stop. Resolves with the exit code; rejects with what an operator must know
+ * (ERR_CONFIG, ERR_TOKENS_MISSING, ERR_CERTIFICATE, ERR_LISTEN).
+ */
+export async function runRelay(flags: RelayCommandFlags): Promise<number> {
+  const settings = await relaySettings(
+    {
+      tunnel_addr: flags.tunnelAddr,
+      http_addr: flags.httpAddr,
+      https_addr: flags.httpsAddr,
+      tcp_ports: flags.tcpPorts,
+      domain: flags.domain,
+      tls_cert: flags.tlsCert,
+      tls_key: flags.tlsKey,
+      token_sha256: flags.tokenSha256,
+      open: flags.open,
+      allow_plain: flags.allowPlain,
+      state_dir: flags.stateDir,
+      log_format: flags.logFormat,
+      drain_timeout: flags.drainTimeout,
+    },
+    flags.config,
+  )
+  const log = createLogger({ format: settings.logFormat, level: flags.logLevel })
+  let stop: () => void = () => undefined
+  const asked = new Promise<void>((resolve) => {
+    stop = resolve
+  })
+  // Heard from the start on: who stops a relay that is still starting wants it to stop, too.
+  const signals = onStopSignals((signal) => {
+    log.info('relay.stopping', { signal })
+    stop()
+  })
+  // Sockets of the native data plane do not hold the event loop.
+  const alive = setInterval(() => undefined, 2 ** 30)
+  try {
+    const dataPlane = createDataPlane()
+    const relay = await Relay.start({ settings, dataPlane, log })
+    log.info('relay.started', { dataPlane: dataPlane.kind, mode: dataPlane.mode, domain: settings.domain })
+    if (settings.open) log.warn('relay.open', {}, 'anybody may open tunnels here')
+    await asked
+    await relay.stop()
+    return exitCodes.ok
+  } finally {
+    signals.dispose()
+    clearInterval(alive)
+  }
+}

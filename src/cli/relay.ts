@@ -1,0 +1,76 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { parseDomain, parseListenAddress } from '../config/relay-settings.ts'
+import { type HostPort, type PortRange, parsePortRange } from '../net/address.ts'
+import type { LogLevel } from '../observe/log.ts'
+
+/** The flags of `millrace relay`, as commander gives them. */
+export interface RelayCommandFlags {
+  readonly config?: string
+  readonly tunnelAddr?: HostPort
+  readonly httpAddr?: HostPort
+  readonly httpsAddr?: HostPort
+  readonly tcpPorts?: PortRange
+  readonly domain?: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
+  readonly tokenSha256?: string[]
+  readonly open?: boolean
+  readonly allowPlain?: boolean
+  readonly stateDir?: string
+  readonly drainTimeout?: number
+  readonly logFormat?: 'pretty' | 'json'
+  readonly logLevel: LogLevel
+}
+
+/** `millrace relay`. */
+export function register(program: Command): void {
+  program
+    .command('relay')
+    .description('runs the public server that agents connect to; flags come before the config file')
+    .option('--config <file>', 'reads settings from a YAML file: these flags with _ for -, tokens and limits')
+    .option('--tunnel-addr <host:port>', 'where agents connect (default: ":4443")', checked(parseListenAddress))
+    .option('--http-addr <host:port>', 'where visitors of http:// tunnels connect', checked(parseListenAddress))
+    .option('--https-addr <host:port>', 'where visitors of https:// tunnels connect', checked(parseListenAddress))
+    .option('--tcp-ports <a-b>', 'the ports that tcp:// tunnels may have (default: any)', checked(parsePortRange))
+    .option('--domain <name>', 'the domain that tunnels get names in (default: "localhost")', checked(parseDomain))
+    .option('--tls-cert <file>', 'certificate chain, PEM (default: its own, STATE/relay.crt)')
+    .option('--tls-key <file>', 'its key, PEM')
+    .option('--token-sha256 <hex>', 'lets in the token with this SHA-256; may be given several times', addHash)
+    .option('--open', 'lets anybody in')
+    .option('--allow-plain', 'accepts proxy connections without TLS from agents that ask for it')
+    .option('--state-dir <dir>', 'where its own certificate and its memory lie')
+    .option('--drain-timeout <seconds>', 'how long visitors may stay after a stop (default: 10)', checked(seconds))
+    .addOption(new Option('--log-format <format>', 'how log lines look').choices(['pretty', 'json']))
+    .addOption(
+      new Option('--log-level <level>', 'the least important lines shown')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('info'),
+    )
+    .action(async (flags: RelayCommandFlags) => {
+      const { runRelay } = await import('./relay-run.ts')
+      process.exitCode = await runRelay(flags)
+    })
+}
+
+function checked<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text)
+    } catch (error) {
+      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error))
+    }
+  }
+}
+
+function addHash(text: string, before: readonly string[] = []): readonly string[] {
+  if (!/^[0-9a-f]{64}$/i.test(text)) {
+    throw new InvalidArgumentError('A SHA-256 has 64 hex digits: `millrace token new` prints one.')
+  }
+  return [...before, text.toLowerCase()]
+}
+
+function seconds(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !(value >= 0 && value <= 86_400)) throw new Error('Seconds are a number from 0 to 86400.')
+  return value
+}

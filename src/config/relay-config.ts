@@ -1,0 +1,72 @@
+import { dirname, resolve } from 'node:path'
+import { MillraceError } from '../errors.ts'
+import type { RelayFile } from './relay-schema.ts'
+import { defaultSettings, type RelayLimits, type RelaySettings, type TokenEntry } from './relay-settings.ts'
+
+/** What the command line says; as the config file has it. */
+export type RelayFlags = Omit<RelayFile, 'limits' | 'tokens'>
+
+/**
+ * The relay's settings: the flags, before the file (if any), before the defaults. Paths in the file are relative to
+ * it. Rejects with ERR_CONFIG.
+ */
+export async function relaySettings(flags: RelayFlags, file: string | undefined): Promise<RelaySettings> {
+  if (file === undefined) return settingsOf(flags)
+  // Loaded only when there is a file: the two libraries take longer than the rest of the start.
+  const [{ loadConfig }, { relaySchema }] = await Promise.all([import('./load.ts'), import('./relay-schema.ts')])
+  const given = await loadConfig(file, relaySchema)
+  const folder = dirname(file)
+  const paths = {
+    ...(given.tls_cert === undefined ? {} : { tls_cert: resolve(folder, given.tls_cert) }),
+    ...(given.tls_key === undefined ? {} : { tls_key: resolve(folder, given.tls_key) }),
+    ...(given.state_dir === undefined ? {} : { state_dir: resolve(folder, given.state_dir) }),
+  }
+  return settingsOf({ ...given, ...paths, ...withoutUndefined(flags) })
+}
+
+function settingsOf(given: RelayFile): RelaySettings {
+  const defaults = defaultSettings()
+  const { tls_cert: cert, tls_key: key } = given
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new MillraceError('ERR_CONFIG', 'tls_cert and tls_key belong together: give both or neither')
+  }
+  return {
+    tunnelAddr: given.tunnel_addr ?? defaults.tunnelAddr,
+    ...(given.http_addr === undefined ? {} : { httpAddr: given.http_addr }),
+    ...(given.https_addr === undefined ? {} : { httpsAddr: given.https_addr }),
+    ...(given.tcp_ports === undefined ? {} : { tcpPorts: given.tcp_ports }),
+    domain: given.domain ?? defaults.domain,
+    ...(cert === undefined || key === undefined ? {} : { tls: { cert, key } }),
+    tokens: tokensOf(given),
+    open: given.open ?? defaults.open,
+    allowPlain: given.allow_plain ?? defaults.allowPlain,
+    stateDir: given.state_dir ?? defaults.stateDir,
+    logFormat: given.log_format ?? defaults.logFormat,
+    drainTimeoutMs: given.drain_timeout === undefined ? defaults.drainTimeoutMs : given.drain_timeout * 1000,
+    limits: limitsOf(given.limits, defaults.limits),
+  }
+}
+
+/** Hashes without a name are named after their first digits. */
+function tokensOf({ tokens = [], token_sha256 = [] }: RelayFile): readonly TokenEntry[] {
+  return [...tokens, ...token_sha256.map((sha256) => ({ name: `sha256:${sha256.slice(0, 8)}`, sha256 }))]
+}
+
+function limitsOf(given: RelayFile['limits'], defaults: RelayLimits): RelayLimits {
+  return {
+    sessions: given?.sessions ?? defaults.sessions,
+    tunnelsPerSession: given?.tunnels_per_session ?? defaults.tunnelsPerSession,
+    pool: given?.pool ?? defaults.pool,
+    waiters: given?.waiters ?? defaults.waiters,
+    waiterTimeoutMs: given?.waiter_timeout_ms ?? defaults.waiterTimeoutMs,
+    handshakes: given?.handshakes ?? defaults.handshakes,
+    joinsPerTunnel: given?.joins_per_tunnel ?? defaults.joinsPerTunnel,
+    headBytes: given?.head_bytes ?? defaults.headBytes,
+    pendingVisitors: given?.pending_visitors ?? defaults.pendingVisitors,
+    remembered: given?.remembered ?? defaults.remembered,
+  }
+}
+
+function withoutUndefined<T extends object>(object: T): Partial<T> {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Partial<T>
+}

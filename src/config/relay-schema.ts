@@ -1,0 +1,62 @@
+import { z } from 'zod'
+import { parsePortRange } from '../net/address.ts'
+import { parseDomain, parseListenAddress } from './relay-settings.ts'
+
+/** A string that `parse` understands; what it throws is the issue's message. */
+function parsed<T>(parse: (text: string) => T) {
+  return z.string().transform((text, context) => {
+    try {
+      return parse(text)
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
+      return z.NEVER
+    }
+  })
+}
+
+const listenAddress = parsed(parseListenAddress)
+const sha256 = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/i, 'expected the SHA-256 of a token: 64 hex digits')
+  .transform((text) => text.toLowerCase())
+const path = z.string().min(1)
+const count = z.int().min(1).max(1_000_000)
+const ms = z.int().min(1).max(3_600_000)
+
+const limits = z.strictObject({
+  sessions: count.optional(),
+  tunnels_per_session: count.optional(),
+  pool: count.optional(),
+  waiters: count.optional(),
+  waiter_timeout_ms: ms.optional(),
+  handshakes: count.optional(),
+  joins_per_tunnel: count.optional(),
+  head_bytes: z.int().min(1024).max(1_048_576).optional(),
+  pending_visitors: count.optional(),
+  remembered: count.optional(),
+})
+
+/** The relay's config file: the long flags with `_` for `-`, and what has no flag. Unknown keys are errors. */
+export const relaySchema = z.strictObject({
+  tunnel_addr: listenAddress.optional(),
+  http_addr: listenAddress.optional(),
+  https_addr: listenAddress.optional(),
+  tcp_ports: z
+    .preprocess((value) => (typeof value === 'number' ? String(value) : value), parsed(parsePortRange))
+    .optional(),
+  domain: parsed(parseDomain).optional(),
+  tls_cert: path.optional(),
+  tls_key: path.optional(),
+  token_sha256: z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(sha256)).optional(),
+  tokens: z.array(z.strictObject({ name: z.string().min(1).max(100), sha256 })).optional(),
+  open: z.boolean().optional(),
+  allow_plain: z.boolean().optional(),
+  state_dir: path.optional(),
+  log_format: z.enum(['pretty', 'json']).optional(),
+  /** Seconds. */
+  drain_timeout: z.number().min(0).max(86_400).optional(),
+  limits: limits.optional(),
+})
+
+/** What a valid config file says. */
+export type RelayFile = z.output<typeof relaySchema>

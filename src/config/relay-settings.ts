@@ -1,0 +1,110 @@
+import { isIP } from 'node:net'
+import { homedir } from 'node:os'
+import { isAbsolute, join } from 'node:path'
+import { type HostPort, type PortRange, parseHostPort, validateHostname } from '../net/address.ts'
+import type { LogFormat } from '../observe/log.ts'
+
+/** A token's entry in the relay's config: never the token itself. */
+export interface TokenEntry {
+  /** What logs call it. */
+  readonly name: string
+  /** SHA-256 of the token, 64 hex digits. */
+  readonly sha256: string
+}
+
+/** What peers may make the relay hold or wait for. Each is a key below `limits:` in the config file. */
+export interface RelayLimits {
+  /** Agents connected at once. Beyond: ERR_SESSION_LIMIT, the connection is closed and the agent tries again. */
+  readonly sessions: number
+  /** Tunnels of one agent. Beyond: ERR_TUNNEL_LIMIT. */
+  readonly tunnelsPerSession: number
+  /** Proxy connections of one agent that wait for visitors. Beyond: ERR_POOL_LIMIT, the newest is closed. */
+  readonly pool: number
+  /** Visitors of one agent that wait for a proxy connection. Beyond: ERR_POOL_FULL (HTTP 503, TCP reset). */
+  readonly waiters: number
+  /** How long such a visitor waits, ms. Then: ERR_POOL_TIMEOUT (HTTP 504, TCP reset). */
+  readonly waiterTimeoutMs: number
+  /** Connections to the tunnel port whose first message hasn't come. Beyond: ERR_HANDSHAKE_LIMIT, the newest is reset. */
+  readonly handshakes: number
+  /** Visitors of one tunnel at once. Beyond: ERR_JOIN_LIMIT (HTTP 503, TCP reset). */
+  readonly joinsPerTunnel: number
+  /** Bytes of an HTTP request's head. Beyond: 431. */
+  readonly headBytes: number
+  /** Visitors of a front (HTTP: before their request is joined; https: in the handshake). Beyond: 503, or a reset. */
+  readonly pendingVisitors: number
+  /** Addresses remembered for agents that come back; the least recently used is forgotten first. */
+  readonly remembered: number
+}
+
+/** Everything that the operator can say about a relay. */
+export interface RelaySettings {
+  readonly tunnelAddr: HostPort
+  readonly httpAddr?: HostPort
+  readonly httpsAddr?: HostPort
+  /** The ports that TCP tunnels may have. Absent: whichever is free. */
+  readonly tcpPorts?: PortRange
+  /** The domain that HTTP tunnels get names in, lower case. */
+  readonly domain: string
+  /** Paths of a PEM chain and its key. Absent: the relay makes its own in the state directory. */
+  readonly tls?: { readonly cert: string; readonly key: string }
+  readonly tokens: readonly TokenEntry[]
+  /** Lets agents in without a known token. */
+  readonly open: boolean
+  /** Accepts plain proxy connections (extension `plain`). */
+  readonly allowPlain: boolean
+  readonly stateDir: string
+  readonly logFormat: LogFormat
+  /** How long joins may go on after the relay was asked to stop, ms. */
+  readonly drainTimeoutMs: number
+  readonly limits: RelayLimits
+}
+
+/** The limits when nothing is said. */
+export const defaultLimits: RelayLimits = {
+  sessions: 1024,
+  tunnelsPerSession: 64,
+  pool: 64,
+  waiters: 1024,
+  waiterTimeoutMs: 10_000,
+  handshakes: 1024,
+  joinsPerTunnel: 16_384,
+  headBytes: 32 * 1024,
+  pendingVisitors: 4096,
+  remembered: 10_000,
+}
+
+/** Where `:4443` listens: every address, IPv4 and IPv6. */
+export const anyHost = '::'
+
+/** `HOST:PORT`, `[v6]:PORT` or `:PORT` (every address), to listen on. Throws ERR_ADDRESS. */
+export function parseListenAddress(text: string): HostPort {
+  return parseHostPort(text, { host: anyHost })
+}
+
+/** The relay's domain: a DNS name, or an IP address for relays that have TCP tunnels only. Throws ERR_HOSTNAME. */
+export function parseDomain(text: string): string {
+  return isIP(text) === 0 ? validateHostname(text) : text
+}
+
+/** The settings when nothing is said. No token and not open: such a relay refuses to start. */
+export function defaultSettings(env: NodeJS.ProcessEnv = process.env): RelaySettings {
+  return {
+    tunnelAddr: { host: anyHost, port: 4443 },
+    domain: 'localhost',
+    tokens: [],
+    open: false,
+    allowPlain: false,
+    stateDir: defaultStateDir(env),
+    logFormat: 'pretty',
+    drainTimeoutMs: 10_000,
+    limits: defaultLimits,
+  }
+}
+
+/** `$XDG_STATE_HOME/millrace`, or `~/.local/state/millrace` (XDG base directory specification). */
+export function defaultStateDir(env: NodeJS.ProcessEnv = process.env): string {
+  const base = env['XDG_STATE_HOME']
+  // The specification says that relative paths are to be ignored.
+  if (base !== undefined && isAbsolute(base)) return join(base, 'millrace')
+  return join(homedir(), '.local', 'state', 'millrace')
+}

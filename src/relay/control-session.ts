@@ -1,0 +1,247 @@
+import type { RelayLimits } from '../config/relay-settings.ts'
+import type { Endpoint } from '../dataplane/types.ts'
+import { MillraceError } from '../errors.ts'
+import type { Logger } from '../observe/log.ts'
+import { readMessage, writeMessage } from '../wire/codec.ts'
+import {
+  announcedRelease,
+  maxFrame,
+  maxLiveTickets,
+  maxTicketsPerReqProxy,
+  ping2IntervalMs,
+  ping2SilenceMs,
+  protocolVersion,
+  silenceMs,
+} from '../wire/limits.ts'
+import type { Extension, Message, Ping, ReqTunnel, UnknownMessage } from '../wire/messages.ts'
+import { TicketBook } from '../wire/tickets.ts'
+import { ProxyPool } from './proxy-pool.ts'
+import type { Registrar } from './registrar.ts'
+import { type SessionEnd, sessionEndOf } from './session-end.ts'
+import type { Identity } from './tokens.ts'
+import type { Tunnel, TunnelOwner } from './tunnel.ts'
+
+/** What makes a control session. */
+export interface ControlSessionOptions {
+  readonly endpoint: Endpoint
+  /** A secret on an open relay and for 1.x agents: not for logs. */
+  readonly clientId: string
+  readonly identity: Identity
+  /** What was negotiated; undefined = a 1.x agent. */
+  readonly extensions: readonly Extension[] | undefined
+  readonly limits: RelayLimits
+  readonly registrar: Registrar
+  /** Already tells which session it is. */
+  readonly log: Logger
+  /** Called once at the end, when nothing is registered any more. */
+  readonly onClose: (session: ControlSession) => void
+}
+
+/** Requests for proxy connections that a 1.x agent may be sent at once: 40 bytes each, together far below a record. */
+const maxRequestedOf1x = 128
+
+/** Skipped messages of one session that are logged. */
+const maxSkippedLogged = 10
+
+/** The relay's end of one control connection: owns the agent's tunnels and its proxy pool. Joins outlive it. */
+export class ControlSession implements TunnelOwner {
+  readonly clientId: string
+  readonly identity: Identity
+  readonly pool: ProxyPool
+  readonly tunnels = new Set<Tunnel>()
+  readonly #options: ControlSessionOptions
+  readonly #extensions: ReadonlySet<Extension>
+  readonly #tickets = new TicketBook()
+  #heardAt = performance.now()
+  #pingedAt = performance.now()
+  #skipped = 0
+  #closed = false
+
+  constructor(options: ControlSessionOptions) {
+    this.#options = options
+    this.#extensions = new Set(options.extensions)
+    this.clientId = options.clientId
+    this.identity = options.identity
+    const { pool: limit, waiters, waiterTimeoutMs } = options.limits
+    this.pool = new ProxyPool({
+      limit,
+      waiters,
+      waiterTimeoutMs,
+      maxRequested: this.#extensions.has('ticket') ? maxLiveTickets : maxRequestedOf1x,
+      request: (count) => this.#requestProxies(count),
+      plainServesAll: () => this.allowsPlain && [...this.tunnels].every((tunnel) => tunnel.plainAllowed),
+    })
+  }
+
+  get identityKey(): string {
+    return this.identity.key
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  get tellsOrigin(): boolean {
+    return this.#extensions.has('origin')
+  }
+
+  get allowsPlain(): boolean {
+    return this.#extensions.has('plain')
+  }
+
+  /** Answers the agent's Auth, asks for a first proxy connection as 1.x relays do, and serves until the end. */
+  start(): void {
+    const { endpoint, extensions } = this.#options
+    writeMessage(endpoint, {
+      type: 'AuthResp',
+      Version: protocolVersion,
+      MmVersion: announcedRelease,
+      ClientId: this.clientId,
+      Error: '',
+      ...(extensions === undefined ? {} : { Extensions: extensions }),
+    })
+    this.pool.open()
+    this.#serve().catch((error: unknown) => this.#fail(error))
+  }
+
+  /** Takes a proxy connection of this agent in. Throws ERR_PROXY_REFUSED or ERR_POOL_LIMIT; it is then the caller's. */
+  acceptProxy(proxy: Endpoint, ticket: string | undefined): void {
+    if (this.#extensions.has('ticket') && (ticket === undefined || !this.#tickets.redeem(ticket))) {
+      throw new MillraceError(
+        'ERR_PROXY_REFUSED',
+        ticket === undefined ? 'it has no ticket' : 'its ticket is not valid',
+      )
+    }
+    if (!proxy.encrypted && !this.allowsPlain) {
+      throw new MillraceError('ERR_PROXY_REFUSED', 'it is plain, which was not negotiated')
+    }
+    if (!this.pool.offer(proxy)) throw new MillraceError('ERR_POOL_LIMIT', `${this.#options.limits.pool}`)
+  }
+
+  /** To be called about once a second, with the time of `performance.now()`. */
+  tick(now: number): void {
+    const silence = now - this.#heardAt
+    if (silence > (this.#extensions.has('ping2') ? ping2SilenceMs : silenceMs)) {
+      this.close('silent')
+      return
+    }
+    if (this.#extensions.has('ping2') && now - this.#pingedAt >= ping2IntervalMs) {
+      this.#pingedAt = now
+      this.#send({ type: 'Ping', Time: now })
+    }
+    this.pool.tick()
+  }
+
+  /** The relay itself was stopped for so long, ms: silence in that time says nothing about the agent. */
+  pardon(stoppedMs: number): void {
+    this.#heardAt += stoppedMs
+  }
+
+  /** Asks an agent that knows how to leave to come back later, and ends. */
+  drain(): void {
+    if (this.#extensions.has('drain')) this.#send({ type: 'Drain', Reason: 'the relay is shutting down' })
+    this.close('shutdown')
+  }
+
+  /** Ends the session at once: tunnels down, pool closed. Idempotent. */
+  close(reason: SessionEnd, detail = ''): void {
+    if (this.#closed) return
+    this.#closed = true
+    const { endpoint, log, onClose, registrar } = this.#options
+    for (const tunnel of this.tunnels) registrar.release(tunnel, reason)
+    this.pool.close()
+    this.#tickets.clear()
+    // A peer that doesn't read or answer gets no time to say goodbye.
+    endpoint.destroy(reason === 'silent' || reason === 'overflow' ? 'reset' : 'fin')
+    log.info('control.close', { reason, ...(detail === '' ? {} : { detail }) })
+    onClose(this)
+  }
+
+  async #serve(): Promise<void> {
+    while (!this.#closed) {
+      const message = await readMessage(this.#options.endpoint, maxFrame, Number.POSITIVE_INFINITY)
+      this.#heardAt = performance.now()
+      if (message.type === 'ReqTunnel') await this.#openTunnels(message)
+      else this.#receive(message)
+    }
+  }
+
+  #receive(message: Exclude<Message, ReqTunnel> | UnknownMessage): void {
+    switch (message.type) {
+      case 'Ping':
+        this.#pong(message)
+        break
+      case 'Pong':
+        break
+      case 'CloseTunnel':
+        this.#closeTunnel(message.Url)
+        break
+      case 'unknown':
+        this.#skip(message.name)
+        break
+      case 'Auth':
+      case 'AuthResp':
+      case 'NewTunnel':
+      case 'ReqProxy':
+      case 'RegProxy':
+      case 'StartProxy':
+      case 'TunnelClosed':
+      case 'Drain':
+        this.#skip(message.type)
+        break
+    }
+  }
+
+  async #openTunnels(request: ReqTunnel): Promise<void> {
+    try {
+      await this.#options.registrar.register(this, request, ({ url, protocol }) => {
+        this.#send({ type: 'NewTunnel', ReqId: request.ReqId, Url: url, Protocol: protocol, Error: '' })
+      })
+    } catch (error) {
+      if (this.#closed) return
+      if (!(error instanceof MillraceError)) throw error
+      this.#options.log.info('tunnel.refused', { code: error.code, error: error.message })
+      // 1.x relays leave the id out. Ours have several requests under way and must know which one failed.
+      const ReqId = this.#options.extensions === undefined ? '' : request.ReqId
+      this.#send({ type: 'NewTunnel', ReqId, Url: '', Protocol: '', Error: error.message })
+    }
+  }
+
+  #closeTunnel(url: string): void {
+    for (const tunnel of this.tunnels) {
+      if (tunnel.url !== url) continue
+      this.#options.registrar.release(tunnel, 'asked')
+      this.#send({ type: 'TunnelClosed', Url: url, Reason: 'asked' })
+      return
+    }
+  }
+
+  #pong({ Time }: Ping): void {
+    this.#send({ type: 'Pong', ...(Time === undefined ? {} : { Time }) })
+  }
+
+  #requestProxies(count: number): void {
+    if (!this.#extensions.has('ticket')) {
+      for (let i = 0; i < count; i++) this.#send({ type: 'ReqProxy' })
+      return
+    }
+    for (let left = count; left > 0; left -= maxTicketsPerReqProxy) {
+      const Tickets = Array.from({ length: Math.min(left, maxTicketsPerReqProxy) }, () => this.#tickets.issue())
+      this.#send({ type: 'ReqProxy', Tickets })
+    }
+  }
+
+  #skip(type: string): void {
+    this.#skipped++
+    if (this.#skipped <= maxSkippedLogged) this.#options.log.warn('control.skipped', { type })
+  }
+
+  #send(message: Message): void {
+    if (!this.#closed) writeMessage(this.#options.endpoint, message)
+  }
+
+  #fail(error: unknown): void {
+    const { reason, detail } = sessionEndOf(error)
+    this.close(reason, detail)
+  }
+}

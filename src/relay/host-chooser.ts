@@ -1,0 +1,56 @@
+import { MillraceError } from '../errors.ts'
+import { validateHostname } from '../net/address.ts'
+import type { ReqTunnel } from '../wire/messages.ts'
+import type { Affinity } from './affinity.ts'
+import { randomName } from './names.ts'
+import type { TunnelOwner } from './tunnel.ts'
+import type { TunnelRegistry } from './tunnel-registry.ts'
+import { type FrontPorts, webUrl } from './urls.ts'
+
+/** What the chooser goes by. */
+export interface HostChooserOptions {
+  readonly domain: string
+  readonly ports: FrontPorts
+  readonly registry: TunnelRegistry
+  readonly affinity: Affinity
+  readonly byToken: boolean
+}
+
+/** Chooses the host name of web tunnels: the one asked for, one that the agent had before, or a random one. */
+export class HostChooser {
+  readonly #options: HostChooserOptions
+
+  constructor(options: HostChooserOptions) {
+    this.#options = options
+  }
+
+  /**
+   * A host that `owner` may have for all of `protocols` (one at least). Throws ERR_HOSTNAME for a name that is none,
+   * ERR_TUNNEL_TAKEN.
+   */
+  choose(owner: TunnelOwner, request: ReqTunnel, protocols: readonly ('http' | 'https')[]): string {
+    const { registry } = this.#options
+    const asked = this.#asked(request)
+    if (asked !== undefined) {
+      if (registry.isHostFree(asked, owner, protocols)) return asked
+      const scheme = protocols[0] ?? 'http'
+      throw new MillraceError('ERR_TUNNEL_TAKEN', webUrl(scheme, asked, this.#options.ports[scheme] ?? 0))
+    }
+    const remembered = this.#options.affinity.recall(owner, 'host', this.#options.byToken)
+    for (const host of remembered) {
+      // The relay's domain may have changed since.
+      if (!host.endsWith(`.${this.#options.domain}`)) continue
+      if (registry.isHostFree(host, owner, protocols)) return host
+    }
+    for (;;) {
+      const host = `${randomName()}.${this.#options.domain}`
+      if (registry.isHostFree(host, owner, protocols)) return host
+    }
+  }
+
+  #asked({ Hostname, Subdomain }: ReqTunnel): string | undefined {
+    if (Hostname !== '') return validateHostname(Hostname)
+    if (Subdomain !== '') return validateHostname(`${Subdomain}.${this.#options.domain}`)
+    return undefined
+  }
+}

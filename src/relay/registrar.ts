@@ -1,0 +1,139 @@
+import type { RelaySettings } from '../config/relay-settings.ts'
+import type { Endpoint, Listener } from '../dataplane/types.ts'
+import { MillraceError } from '../errors.ts'
+import type { Logger } from '../observe/log.ts'
+import type { ReqTunnel } from '../wire/messages.ts'
+import type { Affinity } from './affinity.ts'
+import { HostChooser } from './host-chooser.ts'
+import { PortOpener } from './port-opener.ts'
+import { Tunnel, type TunnelOwner, type TunnelProtocol } from './tunnel.ts'
+import type { TunnelRegistry } from './tunnel-registry.ts'
+import { type FrontPorts, tcpUrl, webUrl } from './urls.ts'
+
+/** What the registrar works with. */
+export interface RegistrarOptions {
+  readonly settings: RelaySettings
+  readonly ports: FrontPorts
+  readonly registry: TunnelRegistry
+  readonly affinity: Affinity
+  /** True when agents with the same token may inherit each other's addresses: not on an open relay. */
+  readonly byToken: boolean
+  readonly log: Logger
+  /** Opens a listener for a TCP tunnel. Rejects with ERR_LISTEN. */
+  readonly listen: (port: number, onEndpoints: (batch: readonly Endpoint[]) => void) => Promise<Listener>
+  /** Takes visitors of a TCP tunnel. */
+  readonly serve: (tunnel: Tunnel, visitor: Endpoint) => void
+}
+
+/** Gives tunnels their public addresses and takes them back. */
+export class Registrar {
+  readonly #options: RegistrarOptions
+  readonly #hosts: HostChooser
+  readonly #portOpener: PortOpener
+  readonly #listeners = new Map<Tunnel, Listener>()
+
+  constructor(options: RegistrarOptions) {
+    this.#options = options
+    const { settings, ports, registry, affinity, byToken, listen } = options
+    const shared = { domain: settings.domain, registry, affinity, byToken }
+    this.#hosts = new HostChooser({ ...shared, ports })
+    this.#portOpener = new PortOpener({ ...shared, range: settings.tcpPorts, listen })
+  }
+
+  /**
+   * Opens one tunnel for each protocol of a request and tells `onTunnel` of each. Rejects with ERR_TUNNEL_*, ERR_HOSTNAME
+   * or ERR_POOL_CLOSED (the owner left meanwhile) at the first that can't be had; those before it stay.
+   */
+  async register(owner: TunnelOwner, request: ReqTunnel, onTunnel: (tunnel: Tunnel) => void): Promise<void> {
+    const protocols = this.#protocols(request.Protocol)
+    const web = protocols.filter((protocol) => protocol !== 'tcp')
+    let host: string | undefined
+    for (const protocol of protocols) {
+      const { tunnelsPerSession } = this.#options.settings.limits
+      if (owner.tunnels.size >= tunnelsPerSession) throw new MillraceError('ERR_TUNNEL_LIMIT', `${tunnelsPerSession}`)
+      let tunnel: Tunnel
+      if (protocol === 'tcp') tunnel = await this.#openTcp(owner, request)
+      else {
+        host ??= this.#hosts.choose(owner, request, web)
+        tunnel = this.#openWeb(owner, request, protocol, host)
+      }
+      this.#options.log.info('tunnel.up', { url: tunnel.url })
+      onTunnel(tunnel)
+    }
+  }
+
+  /** Takes a tunnel's address back. Running joins go on. */
+  release(tunnel: Tunnel, reason: string): void {
+    const { registry, log } = this.#options
+    if (!tunnel.owner.tunnels.delete(tunnel)) return
+    registry.remove(tunnel)
+    const listener = this.#listeners.get(tunnel)
+    if (listener !== undefined) {
+      this.#listeners.delete(tunnel)
+      registry.leaving(Number(tunnel.address), listener.close())
+    }
+    log.info('tunnel.down', { url: tunnel.url, reason })
+  }
+
+  /** The protocols of a request that can be had here. http and https stand in for each other, as 1.x asks for both. */
+  #protocols(text: string): readonly TunnelProtocol[] {
+    const asked = [...new Set(text.split('+'))]
+    const known = asked.filter((name): name is TunnelProtocol => name === 'tcp' || name === 'http' || name === 'https')
+    if (known.length === 0 || known.length < asked.length) throw new MillraceError('ERR_TUNNEL_PROTOCOL', text)
+    const { ports } = this.#options
+    const available = known.filter((name) => name === 'tcp' || ports[name] !== undefined)
+    const [missing] = known.filter((name) => !available.includes(name))
+    if (missing !== undefined && !available.some((name) => name !== 'tcp')) {
+      throw new MillraceError('ERR_TUNNEL_FRONT', missing)
+    }
+    return available
+  }
+
+  #openWeb(owner: TunnelOwner, request: ReqTunnel, protocol: 'http' | 'https', host: string): Tunnel {
+    const url = webUrl(protocol, host, this.#options.ports[protocol] ?? 0)
+    const tunnel = this.#make(owner, request, { protocol, url, address: host })
+    // Only what we chose: who once asked for a name by itself doesn't expect it again without asking.
+    if (request.Hostname === '' && request.Subdomain === '') this.#remember(owner, 'host', host)
+    return tunnel
+  }
+
+  async #openTcp(owner: TunnelOwner, request: ReqTunnel): Promise<Tunnel> {
+    let tunnel: Tunnel | undefined
+    // Visitors may come before we know that the port is ours.
+    const early: Endpoint[] = []
+    const listener = await this.#portOpener.open(owner, request.RemotePort, (batch) => {
+      if (tunnel === undefined) early.push(...batch)
+      else for (const visitor of batch) this.#options.serve(tunnel, visitor)
+    })
+    const { address } = listener
+    const port = address.family === 'unix' ? 0 : address.port
+    if (owner.closed) {
+      this.#options.registry.leaving(port, listener.close())
+      for (const visitor of early) visitor.destroy('reset')
+      throw new MillraceError('ERR_POOL_CLOSED')
+    }
+    const url = tcpUrl(this.#options.settings.domain, port)
+    tunnel = this.#make(owner, request, { protocol: 'tcp', url, address: `${port}` })
+    this.#listeners.set(tunnel, listener)
+    if (request.RemotePort === 0) this.#remember(owner, 'port', `${port}`)
+    for (const visitor of early) this.#options.serve(tunnel, visitor)
+    return tunnel
+  }
+
+  #make(owner: TunnelOwner, request: ReqTunnel, what: Pick<Tunnel, 'protocol' | 'url' | 'address'>): Tunnel {
+    const tunnel = new Tunnel({
+      ...what,
+      owner,
+      httpAuth: what.protocol === 'tcp' ? '' : request.HttpAuth,
+      plainAllowed: owner.allowsPlain && request.Encrypt === false,
+      maxVisitors: this.#options.settings.limits.joinsPerTunnel,
+    })
+    this.#options.registry.add(tunnel)
+    owner.tunnels.add(tunnel)
+    return tunnel
+  }
+
+  #remember(owner: TunnelOwner, kind: 'host' | 'port', address: string): void {
+    this.#options.affinity.remember(owner, kind, address, this.#options.byToken)
+  }
+}

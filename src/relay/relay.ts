@@ -1,0 +1,196 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { RelaySettings } from '../config/relay-settings.ts'
+import type { Address, DataPlane, Endpoint, Listener } from '../dataplane/types.ts'
+import { formatAddress, type HostPort } from '../net/address.ts'
+import type { Logger } from '../observe/log.ts'
+import { Affinity } from './affinity.ts'
+import { type Certificate, loadCertificate } from './certificates.ts'
+import { ControlRegistry } from './control-registry.ts'
+import { JoinBook } from './join-book.ts'
+import { explainListenError, listenOn } from './listen.ts'
+import { Login } from './login.ts'
+import { Registrar } from './registrar.ts'
+import { TcpFront } from './tcp-front.ts'
+import { Ticker } from './ticker.ts'
+import { TokenBook } from './tokens.ts'
+import { TunnelPort } from './tunnel-port.ts'
+import { TunnelRegistry } from './tunnel-registry.ts'
+import type { FrontPorts } from './urls.ts'
+import { WebFront } from './web-front.ts'
+
+/** What a relay is made of. */
+export interface RelayOptions {
+  readonly settings: RelaySettings
+  readonly dataPlane: DataPlane
+  readonly log: Logger
+}
+
+/** What the relay listens for. */
+export type RelayRole = 'tunnel' | 'http' | 'https'
+
+/** How often a stopping relay looks whether its joins have ended, ms. */
+const drainStepMs = 20
+/** How long aborted joins may take to tell of their end, ms. */
+const abortMs = 1_000
+/** How many ticks (seconds) lie between two looks whether what is remembered must be saved. */
+const saveTicks = 5
+
+/** The public server: owns every listener, session and front. */
+export class Relay {
+  readonly #options: RelayOptions
+  readonly #sessions = new ControlRegistry()
+  readonly #registry = new TunnelRegistry()
+  readonly #joins = new JoinBook()
+  readonly #abort = new AbortController()
+  readonly #tokens: TokenBook
+  readonly #affinity: Affinity
+  readonly #listeners = new Map<RelayRole, Listener>()
+  readonly #webFronts: WebFront[] = []
+  #ticker: Ticker | undefined
+  #ticks = 0
+  #stopping: Promise<void> | undefined
+
+  /** Throws ERR_TOKENS_MISSING. */
+  constructor(options: RelayOptions) {
+    const { settings } = options
+    this.#options = options
+    this.#tokens = new TokenBook(settings.tokens, settings.open)
+    this.#affinity = new Affinity(settings.limits.remembered, join(settings.stateDir, 'affinity.json'))
+  }
+
+  /**
+   * Makes a relay and starts it: resolves when it listens everywhere. Rejects with ERR_TOKENS_MISSING, ERR_CERTIFICATE or
+   * ERR_LISTEN; nothing is left listening then.
+   */
+  static async start(options: RelayOptions): Promise<Relay> {
+    const relay = new Relay(options)
+    try {
+      await relay.#start()
+    } catch (error) {
+      await relay.stop(0)
+      throw error
+    }
+    return relay
+  }
+
+  /** Where it listens, with real ports. */
+  address(role: RelayRole): Address | undefined {
+    return this.#listeners.get(role)?.address
+  }
+
+  /** Live control sessions, tunnels and joins. */
+  get counts(): { readonly sessions: number; readonly tunnels: number; readonly visitors: number } {
+    const visitors = this.#webFronts.reduce((sum, front) => sum + front.active, this.#joins.size)
+    return { sessions: this.#sessions.size, tunnels: this.#registry.size, visitors }
+  }
+
+  /**
+   * Stops: takes nobody new, closes tunnels, lets joins finish for at most `drainMs` (default: the settings') and aborts
+   * the rest. Idempotent; never rejects.
+   */
+  stop(drainMs = this.#options.settings.drainTimeoutMs): Promise<void> {
+    this.#stopping ??= this.#stop(drainMs)
+    return this.#stopping
+  }
+
+  async #start(): Promise<void> {
+    const { settings, dataPlane, log } = this.#options
+    const { limits } = settings
+    const certificate = await loadCertificate(settings, log)
+    await this.#affinity.load()
+    const ports = await this.#openWebFronts(certificate)
+    const tcpFront = new TcpFront({ dataPlane, joins: this.#joins, log })
+    const registrar = new Registrar({
+      settings,
+      ports,
+      registry: this.#registry,
+      affinity: this.#affinity,
+      byToken: !settings.open,
+      log,
+      listen: (port, onEndpoints) => listenOn(dataPlane, { host: settings.tunnelAddr.host, port }, onEndpoints),
+      serve: (tunnel, visitor) => tcpFront.serve(tunnel, visitor),
+    })
+    const login = new Login({ settings, tokens: this.#tokens, sessions: this.#sessions, registrar, log })
+    const tunnelPort = new TunnelPort({
+      dataPlane,
+      certificate,
+      login,
+      sessions: this.#sessions,
+      maxHandshakes: limits.handshakes,
+      allowPlain: settings.allowPlain,
+      log,
+    })
+    this.#ticker = new Ticker((now, stoppedMs) => this.#tick(now, stoppedMs))
+    await this.#listen('tunnel', settings.tunnelAddr, (batch) => {
+      for (const endpoint of batch) tunnelPort.serve(endpoint)
+    })
+  }
+
+  async #openWebFronts(certificate: Certificate): Promise<FrontPorts> {
+    const { settings, dataPlane, log } = this.#options
+    const ports: { http?: number; https?: number } = {}
+    for (const scheme of ['http', 'https'] as const) {
+      const address = scheme === 'http' ? settings.httpAddr : settings.httpsAddr
+      if (address === undefined) continue
+      const registry = this.#registry
+      const { signal } = this.#abort
+      const front = new WebFront({ scheme, dataPlane, registry, settings, certificate, signal, log })
+      const bound = await this.#listen(scheme, address, (batch) => front.serve(batch))
+      this.#webFronts.push(front)
+      ports[scheme] = bound.family === 'unix' ? 0 : bound.port
+    }
+    return ports
+  }
+
+  async #listen(role: RelayRole, address: HostPort, serve: (batch: readonly Endpoint[]) => void): Promise<Address> {
+    const { dataPlane, log } = this.#options
+    let listener: Listener
+    try {
+      listener = await listenOn(dataPlane, address, serve)
+    } catch (error) {
+      throw explainListenError(error, address, `--${role}-addr`)
+    }
+    this.#listeners.set(role, listener)
+    log.info('relay.listening', { role, address: formatAddress(listener.address) })
+    return listener.address
+  }
+
+  #tick(now: number, stoppedMs: number): void {
+    for (const session of this.#sessions) {
+      if (stoppedMs > 0) session.pardon(stoppedMs)
+      session.tick(now)
+    }
+    this.#ticks++
+    if (this.#ticks % saveTicks === 0) void this.#save()
+  }
+
+  async #save(): Promise<void> {
+    try {
+      await mkdir(this.#options.settings.stateDir, { recursive: true })
+      await this.#affinity.save()
+    } catch (error) {
+      this.#options.log.warn('affinity.unsaved', { error: String(error) })
+    }
+  }
+
+  async #stop(drainMs: number): Promise<void> {
+    this.#ticker?.stop()
+    const closed = [...this.#listeners.values()].map((listener) => listener.close())
+    for (const session of this.#sessions) session.drain()
+    for (const front of this.#webFronts) front.close()
+    await Promise.allSettled(closed)
+    await this.#untilIdle(drainMs)
+    this.#joins.destroyAll()
+    this.#abort.abort()
+    await this.#untilIdle(abortMs)
+    await this.#save()
+    this.#options.log.info('relay.stopped')
+  }
+
+  async #untilIdle(limitMs: number): Promise<void> {
+    const due = performance.now() + limitMs
+    while (this.counts.visitors > 0 && performance.now() < due) await delay(drainStepMs)
+  }
+}

@@ -1,0 +1,119 @@
+import type { DataPlane, Endpoint, TlsOptions } from '../dataplane/types.ts'
+import { MillraceError } from '../errors.ts'
+import { formatAddress } from '../net/address.ts'
+import type { Logger } from '../observe/log.ts'
+import { readMessage } from '../wire/codec.ts'
+import { firstMessageMs, maxFrameBeforeAuth } from '../wire/limits.ts'
+import type { RegProxy } from '../wire/messages.ts'
+import { looksLikeTls, sniffBytes } from '../wire/sniff.ts'
+import type { ControlRegistry } from './control-registry.ts'
+import type { Login } from './login.ts'
+
+/** What the tunnel port works with. */
+export interface TunnelPortOptions {
+  readonly dataPlane: DataPlane
+  /** PEM chain and key. */
+  readonly certificate: { readonly cert: string; readonly key: string }
+  readonly login: Login
+  readonly sessions: ControlRegistry
+  /** Connections whose first message has not come. */
+  readonly maxHandshakes: number
+  readonly allowPlain: boolean
+  readonly log: Logger
+  /** From accept to the end of the first message, TLS included, ms. Default that of the protocol, 10 s. */
+  readonly firstMessageMs?: number
+}
+
+/** So many steps is the time for a first message divided into, for the handshake's limit. */
+const steps = 10
+
+/** Accepts agents' connections and finds out what each is for. */
+export class TunnelPort {
+  readonly #options: TunnelPortOptions
+  readonly #timeMs: number
+  /**
+   * TLS settings by the steps that are left. A handshake's time limit is fixed in its settings object, and contexts are
+   * cached by that, so there are a few of them; nearly all connections use the first.
+   */
+  readonly #tls = new Map<number, TlsOptions>()
+  #handshakes = 0
+
+  constructor(options: TunnelPortOptions) {
+    this.#options = options
+    this.#timeMs = options.firstMessageMs ?? firstMessageMs
+  }
+
+  /** Connections whose first message has not come. */
+  get handshakes(): number {
+    return this.#handshakes
+  }
+
+  /** Takes a connection over. Never throws. */
+  serve(endpoint: Endpoint): void {
+    const { maxHandshakes } = this.#options
+    if (this.#handshakes >= maxHandshakes) {
+      endpoint.destroy('reset')
+      this.#refused(endpoint, new MillraceError('ERR_HANDSHAKE_LIMIT', `${maxHandshakes}`))
+      return
+    }
+    this.#handshakes++
+    this.#greet(endpoint)
+      .catch((error: unknown) => this.#refused(endpoint, error))
+      .finally(() => {
+        this.#handshakes--
+      })
+  }
+
+  async #greet(socket: Endpoint): Promise<void> {
+    const { dataPlane } = this.#options
+    const due = performance.now() + this.#timeMs
+    let endpoint = socket
+    try {
+      const start = await socket.peek(sniffBytes, this.#timeMs)
+      // A health check, or a scanner: it came and left without a word.
+      if (start.length === 0) {
+        socket.destroy()
+        return
+      }
+      if (looksLikeTls(start)) endpoint = await dataPlane.secure(socket, this.#tlsFor(due - performance.now()))
+      const left = Math.max(1, due - performance.now())
+      const message = await readMessage(endpoint, maxFrameBeforeAuth, left)
+      if (message.type === 'RegProxy') this.#proxy(endpoint, message)
+      else if (message.type === 'Auth' && endpoint.encrypted) this.#options.login.enter(endpoint, message)
+      else throw new MillraceError('ERR_FIRST_MESSAGE', message.type === 'unknown' ? message.name : message.type)
+    } catch (error) {
+      endpoint.destroy()
+      throw error
+    }
+  }
+
+  #tlsFor(leftMs: number): TlsOptions {
+    const step = Math.max(1, Math.floor((leftMs / this.#timeMs) * steps))
+    let options = this.#tls.get(step)
+    if (options === undefined) {
+      const handshakeTimeoutMs = (this.#timeMs * step) / steps
+      options = { role: 'server', ...this.#options.certificate, handshakeTimeoutMs }
+      this.#tls.set(step, options)
+    }
+    return options
+  }
+
+  #proxy(endpoint: Endpoint, message: RegProxy): void {
+    const { allowPlain, sessions } = this.#options
+    if (!endpoint.encrypted && !allowPlain) {
+      throw new MillraceError('ERR_PROXY_REFUSED', 'it is plain, which is not allowed here')
+    }
+    const session = sessions.find(message.ClientId)
+    if (session === undefined) throw new MillraceError('ERR_PROXY_REFUSED', 'its agent is not connected')
+    session.acceptProxy(endpoint, message.Ticket)
+  }
+
+  #refused(endpoint: Endpoint, error: unknown): void {
+    const remote = formatAddress(endpoint.remote)
+    const code = error instanceof MillraceError ? error.code : 'unknown'
+    const fields = { remote, code, error: error instanceof Error ? error.message : String(error) }
+    // Of a full pool its owner knows.
+    if (code === 'ERR_POOL_LIMIT') this.#options.log.debug('connection.refused', fields)
+    else this.#options.log.warn('connection.refused', fields)
+  }
+}

@@ -1,0 +1,102 @@
+import type { Endpoint } from '../dataplane/types.ts'
+import { MillraceError } from '../errors.ts'
+import { formatAddress } from '../net/address.ts'
+import { encodeMessage } from '../wire/codec.ts'
+import { newReqId } from '../wire/ids.ts'
+import type { AffinityOwner } from './affinity.ts'
+import type { OnProxy, ProxyPool, Waiter } from './proxy-pool.ts'
+
+/** What visitors speak. */
+export type TunnelProtocol = 'tcp' | 'http' | 'https'
+
+/** Whose tunnels they are: an agent's control session. */
+export interface TunnelOwner extends AffinityOwner {
+  readonly pool: ProxyPool
+  readonly tunnels: Set<Tunnel>
+  /** Set once the session has ended: nothing may be registered for it any more. */
+  readonly closed: boolean
+  /** `StartProxy` may carry the fields of the extension `origin`. */
+  readonly tellsOrigin: boolean
+  /** Plain proxy connections were negotiated. */
+  readonly allowsPlain: boolean
+}
+
+/** What makes a tunnel. */
+export interface TunnelOptions {
+  readonly owner: TunnelOwner
+  readonly protocol: TunnelProtocol
+  /** The public address as announced. */
+  readonly url: string
+  /** The host name (http, https; lower case) or the port (tcp) that visitors use. */
+  readonly address: string
+  /** `user:pass` asked of HTTP visitors, '' = none. A secret. */
+  readonly httpAuth: string
+  /** Proxy connections of this tunnel may be plain TCP. */
+  readonly plainAllowed: boolean
+  /** Visitors at once. */
+  readonly maxVisitors: number
+}
+
+/** One public address bound to one agent. Whatever is decided for each visitor alike is decided here. */
+export class Tunnel {
+  readonly owner: TunnelOwner
+  readonly protocol: TunnelProtocol
+  readonly url: string
+  readonly address: string
+  readonly httpAuth: string
+  readonly plainAllowed: boolean
+  readonly #maxVisitors: number
+  #visitors = 0
+
+  constructor(options: TunnelOptions) {
+    this.owner = options.owner
+    this.protocol = options.protocol
+    this.url = options.url
+    this.address = options.address
+    this.httpAuth = options.httpAuth
+    this.plainAllowed = options.plainAllowed
+    this.#maxVisitors = options.maxVisitors
+  }
+
+  /** Visitors that wait or are joined. */
+  get visitors(): number {
+    return this.#visitors
+  }
+
+  /**
+   * Gets a visitor a proxy connection on which StartProxy has been written. `onProxy` is called once, perhaps before
+   * this returns: with the connection, and then {@link release} must follow once the visitor is done; or with the
+   * reason why there is none (ERR_JOIN_LIMIT, ERR_POOL_*). The waiter, if any, is for {@link cancel}.
+   */
+  admit(visitor: Endpoint, onProxy: OnProxy): Waiter | undefined {
+    if (this.#visitors >= this.#maxVisitors) {
+      onProxy(new MillraceError('ERR_JOIN_LIMIT', `${this.#maxVisitors}`))
+      return undefined
+    }
+    this.#visitors++
+    return this.owner.pool.take(this.plainAllowed, (proxy) => {
+      if (proxy instanceof MillraceError) this.#visitors--
+      else proxy.write(this.#startProxy(visitor))
+      onProxy(proxy)
+    })
+  }
+
+  /** The visitor left while it was waiting: its `onProxy` won't be called. */
+  cancel(waiter: Waiter): void {
+    this.owner.pool.cancel(waiter)
+    this.#visitors--
+  }
+
+  /** An admitted visitor is done. */
+  release(): void {
+    this.#visitors--
+  }
+
+  #startProxy(visitor: Endpoint): Buffer {
+    const origin = this.owner.tellsOrigin
+      ? { ServerAddr: formatAddress(visitor.local), Proto: this.protocol, Id: newReqId() }
+      : {}
+    const ClientAddr = formatAddress(visitor.remote)
+    return encodeMessage({ type: 'StartProxy', Url: this.url, ClientAddr, ...origin })
+  }
+}
