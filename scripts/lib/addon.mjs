@@ -18,7 +18,7 @@ export async function buildAddon() {
   if (process.platform !== 'linux')
     return { state: 'absent', detail: `the native engine needs Linux, not ${process.platform}` }
   const inputs = ['binding.gyp', ...listFiles('native/engine'), ...listFiles('native/addon')]
-  const stamp = hashOf([...inputs, 'node_modules/node-addon-api/package.json'], [process.arch])
+  const stamp = hashOf([...inputs, 'node_modules/node-api-headers/package.json'], [process.arch])
   if (readStamp(stampFile) === stamp && existsSync(join(root, binary))) {
     return { state: 'up-to-date', detail: `${binary} is up to date` }
   }

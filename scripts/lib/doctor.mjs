@@ -14,12 +14,9 @@ export async function describeDataPlane() {
   const { code, output } = await run(process.execPath, [join(root, 'dist/cli/main.js'), 'doctor', '--json'], {
     capture: true,
   })
-  /** @type {any} */
-  let report
   try {
-    report = JSON.parse(output)
+    return /** @type {DataPlaneReport} */ (JSON.parse(output))
   } catch {
     throw new Failure(`millrace doctor --json failed (exit code ${code}):\n${output}`)
   }
-  return report
 }

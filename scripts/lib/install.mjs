@@ -7,6 +7,7 @@ import { Failure, root, say } from './project.mjs'
 /** npm writes this file last, so its time says when the installation was complete. */
 const installed = join(root, 'node_modules/.package-lock.json')
 const lock = join(root, 'package-lock.json')
+const reasonLines = 20
 
 /** @returns {Promise<void>} rejects with a Failure when npm fails */
 export async function installDependencies() {
@@ -18,5 +19,8 @@ export async function installDependencies() {
   const { code, output } = await npm([command, '--ignore-scripts', '--include=dev', '--loglevel=error'], {
     capture: true,
   })
-  if (code !== 0) throw new Failure(`setup: npm ${command} failed (exit code ${code}):\n${output}`)
+  if (code === 0) return
+  // npm's usage follows its reason, and it is long.
+  const reason = output.split('\n').slice(0, reasonLines).join('\n')
+  throw new Failure(`setup: npm ${command} failed (exit code ${code}):\n${reason}`)
 }
