@@ -29,6 +29,8 @@ export class HttpExchange {
   readonly #visitor: Endpoint
   readonly #events: ExchangeEvents
   #proxy: Endpoint | undefined
+  /** The route whose proxy connection has been had and has no join yet. */
+  #unused: HttpRoute | undefined
   /** The visitor is not there any more, or not wanted: what is awaited for it is thrown away. */
   #gone = false
   #ended = false
@@ -92,9 +94,14 @@ export class HttpExchange {
   async #openProxy(route: HttpRoute): Promise<Endpoint | undefined> {
     try {
       const proxy = await route.openProxy(this.#visitor)
-      if (this.#gone) proxy.destroy('reset')
-      else this.#proxy = proxy
-      return this.#proxy
+      if (this.#gone) {
+        proxy.destroy('reset')
+        route.onUnused(this.#visitor)
+        return undefined
+      }
+      this.#proxy = proxy
+      this.#unused = route
+      return proxy
     } catch (error) {
       this.#page(proxyFailures[codeOf(error)] ?? pageTexts.agentGone, route.url, error)
       return undefined
@@ -140,8 +147,7 @@ export class HttpExchange {
   #join(route: HttpRoute, proxy: Endpoint, aToB: DirectionOptions, sentBefore = 0): Join {
     const visitor = this.#visitor
     const rate = aToB.drive === 'caller' ? undefined : route.joinOptions.aToB?.rate
-    this.#events.joined()
-    return this.#context.dataPlane.join(visitor, proxy, {
+    const join = this.#context.dataPlane.join(visitor, proxy, {
       ...route.joinOptions,
       aToB: rate === undefined ? aToB : { rate, ...aToB },
       onEnd: (result) => {
@@ -151,6 +157,9 @@ export class HttpExchange {
         route.onJoinEnd(whole, visitor)
       },
     })
+    this.#unused = undefined
+    this.#events.joined()
+    return join
   }
 
   #fail(error: unknown): void {
@@ -178,6 +187,7 @@ export class HttpExchange {
   #end(): void {
     if (this.#ended) return
     this.#ended = true
+    this.#unused?.onUnused(this.#visitor)
     this.#events.ended()
   }
 }

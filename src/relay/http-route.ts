@@ -18,6 +18,11 @@ export interface HttpRoute {
   openProxy(visitor: Endpoint): Promise<Endpoint>
   /** Called once for each join, at its end. A is the visitor; heads count. Must not throw. */
   onJoinEnd(result: JoinResult, visitor: Endpoint): void
+  /**
+   * Called once for each proxy connection that came to no join: the visitor had left, or its upgrade failed. So each
+   * proxy connection ends in this or in `onJoinEnd`. Must not throw.
+   */
+  onUnused(visitor: Endpoint): void
 }
 
 /** Settings of an HTTP front. */

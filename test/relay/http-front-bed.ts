@@ -91,6 +91,8 @@ export interface Bed {
   readonly services: readonly Peer[]
   /** Times that a proxy connection was asked for. */
   readonly opened: () => number
+  /** Proxy connections that came to no join. */
+  readonly unused: () => number
   visit(text?: string): Peer
   /** The service's first connection, once it is there. */
   service(): Promise<Peer>
@@ -116,6 +118,7 @@ export const makeBed = async (t: TestContext, options: BedOptions = {}): Promise
   const dial = (): Promise<Endpoint> => dataPlane.dial({ host: '127.0.0.1', port: servicePort })
 
   let opened = 0
+  let unused = 0
   let told: (result: JoinResult) => void = () => undefined
   const joinEnd = new Promise<JoinResult>((resolve) => {
     told = resolve
@@ -129,6 +132,9 @@ export const makeBed = async (t: TestContext, options: BedOptions = {}): Promise
       return options.openProxy === undefined ? dial() : options.openProxy(dial)
     },
     onJoinEnd: (result) => told(result),
+    onUnused: () => {
+      unused += 1
+    },
   }
   const front = new HttpFront({
     dataPlane,
@@ -155,6 +161,7 @@ export const makeBed = async (t: TestContext, options: BedOptions = {}): Promise
     port,
     services,
     opened: () => opened,
+    unused: () => unused,
     joinEnd,
     visit: (text = '') => {
       const socket = net.connect({ host: '127.0.0.1', port, allowHalfOpen: true })

@@ -40,6 +40,7 @@ test('no proxy connection: 504 when none came in time, 503 when too many wait, 5
     assert.match(visitor.received, new RegExp(`^HTTP/1\\.1 ${status} `))
     assert.ok(!visitor.received.includes('ERR_'), 'visitors are not told of our insides')
     await bed.quiet()
+    assert.equal(bed.unused(), 0)
   }
 })
 
@@ -54,6 +55,7 @@ test('a visitor that resets while it waits: its proxy connection is not used', a
   const service = await bed.service()
   await service.ends()
   assert.equal(service.received, '')
+  assert.equal(bed.unused(), 1)
 })
 
 test('a visitor that closes its sending side while it waits is served', async (t) => {
@@ -119,4 +121,5 @@ test('a fault in our own code is a 500, and the visitor does not wait for ever',
   assert.match(visitor.received, /^HTTP\/1\.1 500 /)
   await (await bed.service()).ends()
   await bed.quiet()
+  assert.equal(bed.unused(), 1)
 })

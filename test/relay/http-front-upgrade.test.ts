@@ -38,6 +38,7 @@ test('a WebSocket passes both ways, but only after the 101', async (t) => {
   assert.equal(result.aToB, BigInt(service.received.length), 'the head counts')
   assert.equal(result.bToA, BigInt(visitor.received.length))
   await bed.quiet()
+  assert.equal(bed.unused(), 0)
 })
 
 test('after any other answer nothing the visitor sends goes on', async (t) => {
@@ -87,7 +88,7 @@ test('a service that gives no valid answer to a handshake: 502, or 504 when it i
     ['HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\n\n', 502],
     ['', 504],
   ] as const) {
-    const bed = await makeBed(t, { limits: { upgradeMs: 300 } })
+    const bed = await makeBed(t, { limits: { upgradeMs: words === '' ? 300 : 60_000 } })
     const visitor = bed.visit(handshake)
     const service = await bed.service()
     await service.has('\r\n\r\n')
@@ -96,6 +97,7 @@ test('a service that gives no valid answer to a handshake: 502, or 504 when it i
     assert.match(visitor.received, new RegExp(`^HTTP/1\\.1 ${status} `))
     await service.ends('reset')
     await bed.quiet()
+    assert.equal(bed.unused(), 1)
   }
 })
 
@@ -118,4 +120,5 @@ test('a visitor that resets during the handshake takes the proxy connection with
   visitor.socket.resetAndDestroy()
   await service.ends('reset')
   await bed.quiet()
+  assert.equal(bed.unused(), 1)
 })

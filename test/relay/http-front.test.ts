@@ -196,14 +196,14 @@ test('a request that ends inside its head is refused; one that never began is no
 })
 
 test('slow heads: 408 after the idle or the total limit, a silent close when nothing came', async (t) => {
-  const idle = await makeBed(t, { limits: { headIdleMs: 100, headTotalMs: 60_000 } })
+  const idle = await makeBed(t, { limits: { headIdleMs: 1500, headTotalMs: 60_000 } })
   const partial = idle.visit('GET / HTTP/1.1\r\n')
   const silent = idle.visit()
   await Promise.all([partial.ends('fin'), silent.ends('fin')])
   assert.match(partial.received, /^HTTP\/1\.1 408 /)
   assert.equal(silent.received, '')
 
-  const total = await makeBed(t, { limits: { headIdleMs: 10_000, headTotalMs: 300 } })
+  const total = await makeBed(t, { limits: { headIdleMs: 10_000, headTotalMs: 1500 } })
   const dripping = total.visit('GET / HTTP/1.1\r\n')
   const timer = setInterval(() => dripping.send('X: y\r\n'), 20)
   await dripping.ends()
