@@ -42,7 +42,7 @@ export class Agent {
     this.#dialer = new RelayDialer({ dataPlane, relay: options.relay, trust: options.trust, dialMs: timings.dialMs })
     this.#joins = new Joins(() => this.#tellStatus())
     const services = new LocalServices(dataPlane, timings.localMs)
-    this.#visitors = new Visitors({ dataPlane, log, services, joins: this.#joins, signal: this.#ending.signal })
+    this.#visitors = new Visitors({ dataPlane, log, services, joins: this.#joins })
     this.#backoff = new Backoff(timings.backoff)
     this.#firstUp = new Promise((resolve, reject) => {
       this.#resolveFirstUp = resolve

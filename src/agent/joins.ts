@@ -1,11 +1,16 @@
 import type { Join } from '../dataplane/types.ts'
 
-/** The live joins of an agent. They outlive the session that brought them. */
+/** How long aborted joins may take to say so, ms. */
+const lastWordsMs = 1_000
+
+/** The visitors that an agent serves, from `StartProxy` to the end of their joins. They outlive their session. */
 export class Joins {
   readonly #live = new Set<Join>()
   readonly #onChange: () => void
+  readonly #aborting = new AbortController()
+  #dialing = 0
   #total = 0
-  #whenEmpty: (() => void) | undefined
+  readonly #whenIdle: (() => void)[] = []
 
   constructor(onChange: () => void) {
     this.#onChange = onChange
@@ -21,8 +26,25 @@ export class Joins {
     return this.#total
   }
 
-  /** A join has begun. */
+  /** Aborted when nobody is served any more. */
+  get signal(): AbortSignal {
+    return this.#aborting.signal
+  }
+
+  /** A visitor has come, and its service is dialed. `add` or `turnedAway` must follow. */
+  arrived(): void {
+    this.#dialing += 1
+  }
+
+  /** There is no service for the visitor. */
+  turnedAway(): void {
+    this.#dialing -= 1
+    this.#checkIdle()
+  }
+
+  /** The visitor has been joined with its service. */
   add(join: Join): void {
+    this.#dialing -= 1
     this.#live.add(join)
     this.#total += 1
     this.#onChange()
@@ -30,22 +52,40 @@ export class Joins {
 
   /** A join has ended. */
   delete(join: Join): void {
-    if (!this.#live.delete(join)) return
+    this.#live.delete(join)
     this.#onChange()
-    if (this.#live.size === 0) this.#whenEmpty?.()
+    this.#checkIdle()
   }
 
-  /** Resolves when no join runs any more, at the latest after `graceMs`; then what still runs is aborted. */
+  /**
+   * Resolves when nobody is served any more. Whoever is left after `graceMs` is cut off. Concurrent calls are possible:
+   * a shorter grace cuts a longer one short.
+   */
   async drain(graceMs: number): Promise<void> {
-    if (this.#live.size > 0 && graceMs > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, graceMs)
-        this.#whenEmpty = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-    }
+    await this.#idleWithin(graceMs)
+    this.#aborting.abort()
     for (const join of this.#live) join.destroy()
+    // The ends of joins are reported a moment later, and belong into the log of whoever exits next.
+    await this.#idleWithin(lastWordsMs)
+  }
+
+  async #idleWithin(ms: number): Promise<void> {
+    if (this.#idle || ms <= 0) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#whenIdle.push(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  }
+
+  get #idle(): boolean {
+    return this.#live.size === 0 && this.#dialing === 0
+  }
+
+  #checkIdle(): void {
+    if (!this.#idle) return
+    for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 }

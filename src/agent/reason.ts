@@ -24,11 +24,11 @@ const trustCodes: ReadonlySet<string> = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ])
 
-/** The code of a certificate that was refused; '' for any other failure. */
+/** What is wrong with a certificate that was refused; '' for any other failure. */
 export function trustProblem(error: unknown): string {
   if (!(error instanceof MillraceError) || error.code !== 'ERR_TLS') return ''
   const code = systemCode(error)
-  return trustCodes.has(code) ? code : ''
+  return trustCodes.has(code) ? error.message : ''
 }
 
 /** The innermost code that isn't one of ours. */

@@ -14,8 +14,6 @@ export interface VisitorsOptions {
   readonly log: Logger
   readonly services: LocalServices
   readonly joins: Joins
-  /** Aborted when the agent ends. */
-  readonly signal: AbortSignal
 }
 
 /** Brings visitors to the local services. Independent of sessions: losing the relay's control touches no visitor. */
@@ -28,16 +26,18 @@ export class Visitors {
 
   /** Takes a proxy connection whose `StartProxy` has been read; the visitor's bytes follow on it. Never rejects. */
   async serve(proxy: Endpoint, start: StartProxy, tunnel: LiveTunnel): Promise<void> {
-    const { log, services, signal } = this.#options
+    const { joins, log, services } = this.#options
+    joins.arrived()
     log.debug('visitor', { url: tunnel.url, client: start.ClientAddr, join: start.Id })
     let local: Endpoint
     try {
-      local = await services.dial(tunnel.spec, signal)
+      local = await services.dial(tunnel.spec, joins.signal)
     } catch (error) {
       this.#turnAway(proxy, tunnel, error)
       return
     }
-    if (signal.aborted) {
+    if (joins.signal.aborted) {
+      joins.turnedAway()
       proxy.destroy('reset')
       local.destroy('reset')
       return
@@ -58,14 +58,16 @@ export class Visitors {
 
   /** The service can't be reached: a browser is told so, a TCP visitor gets what a closed port would have sent. */
   #turnAway(proxy: Endpoint, tunnel: LiveTunnel, error: unknown): void {
-    const { log, signal } = this.#options
-    if (signal.aborted || tunnel.protocol === 'tcp') {
+    const { joins, log } = this.#options
+    const { aborted } = joins.signal
+    joins.turnedAway()
+    if (aborted || tunnel.protocol === 'tcp') {
       proxy.destroy('reset')
     } else {
       proxy.write(serviceDownPage(targetName(tunnel.spec)))
       proxy.destroy('fin')
     }
-    if (signal.aborted) return
+    if (aborted) return
     log.warn(
       'local.down',
       { url: tunnel.url, target: targetName(tunnel.spec), error: reasonOf(error) },

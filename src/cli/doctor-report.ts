@@ -15,6 +15,11 @@ export interface Finding {
 
 /** What the doctor found. */
 export interface Report {
+  readonly kind: DataPlaneStats['kind']
+  /** One line: the data plane and why it is this one. */
+  readonly text: string
+  /** Whether a direction that streams over plain sockets is spliced. */
+  readonly splices: boolean
   readonly node: string
   readonly system: string
   readonly cpus: number
@@ -26,6 +31,9 @@ export interface Report {
 export function examine(): Report {
   const stats = createDataPlane().stats()
   return {
+    kind: stats.kind,
+    text: dataPlane(stats).says,
+    splices: stats.kind === 'native' && stats.mode !== 'copy' && refusals(stats).length === 0,
     node: process.version,
     system: `${process.platform}-${process.arch} ${release()}`,
     cpus: availableParallelism(),
@@ -72,15 +80,19 @@ function dataPlane(stats: DataPlaneStats): Finding {
 
 function splice(stats: DataPlaneStats): Finding {
   const check = 'splice'
-  const refusals = Object.entries(stats.spliceFallbacks).filter(([, count]) => count > 0)
+  const reasons = refusals(stats)
   if (stats.mode === 'copy')
     return { check, state: 'cost', says: `off: MILLRACE_DATAPLANE=copy asks for it; ${dearer}` }
-  if (refusals.length === 0) return { check, state: 'ok', says: 'works; directions that stream move without copies' }
+  if (reasons.length === 0) return { check, state: 'ok', says: 'works; directions that stream move without copies' }
   return {
     check,
     state: 'cost',
-    says: `not always: ${refusals.map(([why]) => why).join(', ')}; copies instead: ${dearer}`,
+    says: `not always: ${reasons.join(', ')}; copies instead: ${dearer}`,
   }
+}
+
+function refusals(stats: DataPlaneStats): readonly string[] {
+  return Object.entries(stats.spliceFallbacks).flatMap(([reason, count]) => (count > 0 ? [reason] : []))
 }
 
 const dearer = 'bulk over a real network takes a quarter more CPU'
