@@ -104,6 +104,7 @@ export class WebFront {
         tunnel.release()
         logJoinEnd(log, { url: tunnel.url, result, visitorSide: 'a' })
       },
+      onUnused: () => tunnel.release(),
     }
   }
 }
