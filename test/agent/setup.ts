@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { Agent } from '../../src/agent/agent.ts'
@@ -42,13 +43,25 @@ export async function startService(
   return { port: typeof address === 'string' ? 0 : address.port, visitors }
 }
 
-/** A port that was free a moment ago, so that nothing answers there. */
+/**
+ * A port that was free a moment ago. It lies below those that Linux, macOS and Windows give out by themselves, so that
+ * no listener on port 0 and no outgoing connection takes it meanwhile.
+ */
 export async function deadPort(): Promise<number> {
-  const server = createServer()
-  await listen(server)
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  for (;;) {
+    const port = randomInt(10_000, 30_000)
+    const server = createServer()
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.on('error', reject)
+        server.listen(port, resolve)
+      })
+    } catch {
+      continue
+    }
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  }
 }
 
 /** Connects to a port of this host. */
