@@ -11,12 +11,15 @@ const waitMs = 15_000
 /** A client's connection that reads frames and raw bytes, for agents and visitors made by hand. */
 export class FrameSocket {
   readonly socket: net.Socket
+  readonly #raw: net.Socket
   #buffer: Buffer = Buffer.alloc(0)
   #ended: Ending | undefined
   readonly #wakers = new Set<() => void>()
 
-  constructor(socket: net.Socket) {
+  /** `raw` is what lies beneath a TLS socket. */
+  constructor(socket: net.Socket, raw = socket) {
     this.socket = socket
+    this.#raw = raw
     socket.on('data', (chunk: Buffer) => {
       this.#buffer = Buffer.concat([this.#buffer, chunk])
       this.#wake()
@@ -29,17 +32,20 @@ export class FrameSocket {
   static async plain(port: number, host = '127.0.0.1'): Promise<FrameSocket> {
     const socket = net.connect({ port, host, allowHalfOpen: true })
     await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve).once('error', reject)
+      socket.once('connect', () => resolve()).once('error', reject)
     })
     return new FrameSocket(socket)
   }
 
   static async tls(port: number, options: tls.ConnectionOptions = {}): Promise<FrameSocket> {
-    const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, allowHalfOpen: true, ...options })
+    const raw = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    // A TLSSocket passes its socket's half-open setting on.
+    const socket = tls.connect({ socket: raw, rejectUnauthorized: false, ...options })
     await new Promise<void>((resolve, reject) => {
-      socket.once('secureConnect', resolve).once('error', reject)
+      socket.once('secureConnect', () => resolve()).once('error', reject)
+      raw.once('error', reject)
     })
-    return new FrameSocket(socket)
+    return new FrameSocket(socket, raw)
   }
 
   /** Bytes that have come and not been taken. */
@@ -71,7 +77,7 @@ export class FrameSocket {
   }
 
   reset(): void {
-    this.socket.resetAndDestroy()
+    this.#raw.resetAndDestroy()
   }
 
   /** The next message. */

@@ -120,9 +120,9 @@ export class TestAgent {
 
   /** Answers the next request of the relay; resolves when a visitor is there. */
   async visitor(): Promise<{ readonly proxy: FrameSocket; readonly start: StartProxy }> {
-    const [proxy] = await this.answerReqProxy()
-    assert(proxy !== undefined)
-    return { proxy, start: await proxy.next('StartProxy') }
+    const proxies = await this.answerReqProxy()
+    // The visitor gets whichever is registered first.
+    return await Promise.any(proxies.map(async (proxy) => ({ proxy, start: await proxy.next('StartProxy') })))
   }
 
   destroy(): void {
