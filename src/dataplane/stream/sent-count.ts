@@ -46,7 +46,11 @@ export class SentCount {
   get taken(): number {
     const handle = this.#handle
     if (this.#frozen) return this.#acknowledged
-    if (handle !== undefined && this.#below === undefined) return handle.bytesWritten - handle.writeQueueSize
+    if (handle !== undefined && this.#below === undefined) {
+      const taken = handle.bytesWritten - handle.writeQueueSize
+      // A handle that closed in an earlier turn says undefined; it closes by itself only once all is acknowledged.
+      if (!Number.isNaN(taken)) return taken
+    }
     this.acknowledge()
     return this.#acknowledged
   }
@@ -72,6 +76,7 @@ export class SentCount {
     if (handle === undefined) return
     const open = handle.bytesWritten - this.#refused - this.#acknowledged
     const queue = (this.#below ?? handle).writeQueueSize
+    if (Number.isNaN(open - queue)) return
     this.#acknowledged += Math.max(0, open - Math.min(open, queue))
   }
 }
