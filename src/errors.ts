@@ -12,6 +12,7 @@ const catalogue = {
   ERR_SOCKET_PENDING_WRITES:
     'the socket has {detail} bytes of unsent writes: wait until writableLength is 0, or pass them to the other side as a head',
   ERR_SOCKET_ENDED: 'the socket was ended already: nothing can be sent on it any more',
+  ERR_SOCKET_TAKEOVER: 'the system gave no second descriptor for the socket',
   ERR_SOCKET_SAME: 'a join needs two different endpoints',
   // Endpoints.
   ERR_ENDPOINT_CLOSED: 'the endpoint is closed',
@@ -82,7 +83,7 @@ const catalogue = {
   // The agent.
   ERR_AGENT_REFUSED: 'the relay refused: {detail}',
   ERR_AGENT_TRUST:
-    "the relay's certificate is not trusted ({detail}): pass its CA with --ca FILE, or dial the name that it was made for",
+    "the relay's certificate is not trusted: {detail}; pass its CA with --ca FILE, or dial the name that it was made for",
   ERR_AGENT_PROTOCOL: 'the relay does not follow the protocol: {detail}',
   ERR_AGENT_STOPPED: 'the agent was stopped',
 } as const

@@ -175,6 +175,14 @@ napi_value unlisten(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// refused(id): connections that the listener's limit has refused
+napi_value refused(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const auto id = static_cast<ListenerId>(args.number(0));
+  if (!args.ok() || !args.attached()) return fault(env);
+  return to_js(env, static_cast<double>(args.environment().engine().refused(id)));
+}
+
 // dial(host, port, path, timeoutMs): the endpoint's id or -errno
 napi_value dial(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
@@ -362,7 +370,7 @@ NAPI_MODULE_INIT() {
   auto* slot = new Environment*(nullptr);
   napi_set_instance_data(env, slot, [](napi_env, void* data, void*) { delete static_cast<Environment**>(data); }, nullptr);
   const std::pair<const char*, napi_callback> functions[] = {
-      {"attach", attach}, {"drain", drain},     {"keepAlive", keep_alive}, {"listen", listen},   {"unlisten", unlisten},
+      {"attach", attach}, {"drain", drain},     {"keepAlive", keep_alive}, {"listen", listen},   {"unlisten", unlisten}, {"refused", refused},
       {"dial", dial},     {"adopt", adopt},     {"read", read},            {"write", write},     {"flush", flush},
       {"destroy", destroy}, {"release", release}, {"cells", cells},        {"bucket", bucket},   {"join", join},
       {"abort", abort_join}, {"finish", finish}, {"stats", stats},

@@ -94,6 +94,11 @@ int Engine::listen(const std::shared_ptr<Client>& client, const ListenRequest& r
   socket->watchers.store(static_cast<uint32_t>(state_.workers.size()), std::memory_order_relaxed);
   socket->listeners = &listeners_;
   listeners_.fetch_add(1, std::memory_order_relaxed);
+  {
+    const std::lock_guard lock(listen_mutex_);
+    std::erase_if(listen_sockets_, [](const auto& entry) { return entry.second.expired(); });
+    listen_sockets_[socket->id] = socket;
+  }
   listening = {.id = socket->id, .local = socket->local.pack()};
   for (auto& worker : state_.workers) worker->post(ListenCommand{socket});
   return 0;
@@ -101,6 +106,13 @@ int Engine::listen(const std::shared_ptr<Client>& client, const ListenRequest& r
 
 void Engine::unlisten(ListenerId listener) {
   for (auto& worker : state_.workers) worker->post(UnlistenCommand{listener});
+}
+
+uint64_t Engine::refused(ListenerId listener) {
+  const std::lock_guard lock(listen_mutex_);
+  const auto found = listen_sockets_.find(listener);
+  const auto socket = found == listen_sockets_.end() ? nullptr : found->second.lock();
+  return socket ? socket->refused.load(std::memory_order_relaxed) : 0;
 }
 
 EndpointId Engine::dial(std::shared_ptr<Client> client, const SocketAddress& address, Millis timeout) {

@@ -54,6 +54,8 @@ class Engine {
   // Synchronous: errno, 0 when it listens.
   int listen(const std::shared_ptr<Client>& client, const ListenRequest& request, Listening& listening);
   void unlisten(ListenerId listener);
+  // Connections that its limit has refused; 0 once it is closed.
+  uint64_t refused(ListenerId listener);
 
   // 0 when all ids are taken; else the end of it is a Dialed event, after `timeout` at the latest.
   EndpointId dial(std::shared_ptr<Client> client, const SocketAddress& address, Millis timeout);
@@ -88,6 +90,8 @@ class Engine {
   std::atomic<uint32_t> turn_{0};
   std::atomic<ListenerId> listener_ids_{0};
   std::atomic<int64_t> listeners_{0};
+  std::mutex listen_mutex_;
+  std::unordered_map<ListenerId, std::weak_ptr<ListenSocket>> listen_sockets_;
 };
 
 }  // namespace millrace

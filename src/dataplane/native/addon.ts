@@ -1,0 +1,45 @@
+/** What native/addon/addon.cc exports: the engine's calls, in numbers and bytes. Failures are negative errno. */
+export interface Addon {
+  attach(workers: number, doorbell: () => void): number
+  drain(records: Uint8Array, arena: Uint8Array): number
+  keepAlive(on: boolean): void
+  listen(
+    host: string | undefined,
+    port: number,
+    path: string | undefined,
+    backlog: number,
+    maxEndpoints: number,
+    address: Uint8Array,
+  ): number
+  unlisten(listener: number): void
+  refused(listener: number): number
+  dial(host: string | undefined, port: number, path: string | undefined, timeoutMs: number): number
+  adopt(fd: number): number
+  read(id: number, max: number, deadlineMs: number): void
+  write(id: number, bytes: Uint8Array): void
+  flush(id: number): void
+  destroy(id: number, reset: boolean): void
+  release(id: number): void
+  cells(memory: BigUint64Array): number
+  bucket(bytesPerSecond: number, burst: number): Bucket
+  join(
+    fields: Float64Array,
+    headA: Uint8Array | undefined,
+    headB: Uint8Array | undefined,
+    rateAToB: Bucket | undefined,
+    rateBToA: Bucket | undefined,
+  ): void
+  abort(a: number): void
+  finish(a: number, aToB: boolean, fin: boolean): void
+  stats(out: Float64Array): void
+}
+
+/** A bandwidth limit inside the engine. */
+export interface Bucket {
+  readonly bucket: never
+}
+
+/** What a `.node` file must export to be the addon. */
+export function isAddon(value: unknown): value is Addon {
+  return typeof value === 'object' && value !== null && typeof Reflect.get(value, 'attach') === 'function'
+}

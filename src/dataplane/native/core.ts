@@ -1,0 +1,183 @@
+import { getSystemErrorName } from 'node:util'
+import type { Addon } from './addon.ts'
+import { CounterCells } from './counters.ts'
+import { EventReader, eventType, type PackedAddress } from './events.ts'
+
+/** Who hears of an endpoint's events. */
+export interface EndpointEvents {
+  onRead(status: number, bytes: Buffer | undefined): void
+  onFlushed(errno: number): void
+  onPeerEnded(errno: number): void
+  onDialed(errno: number, local: PackedAddress, remote: PackedAddress): void
+  onReleased(fd: number): void
+  onGone(errno: number): void
+}
+
+/** What an ended join reports. */
+export interface JoinEnd {
+  readonly code: number
+  readonly aToB: bigint
+  readonly bToA: bigint
+  readonly splicedAToB: bigint
+  readonly splicedBToA: bigint
+  readonly durationMs: number
+}
+
+/** Who hears of a listener's events. */
+export interface ListenerEvents {
+  /** Takes note of one accepted endpoint; {@link deliver} follows at the end of the batch. */
+  onAccepted(id: number, local: PackedAddress, remote: PackedAddress): void
+  deliver(): void
+  onClosed(refused: number): void
+}
+
+/** Errno as its name, e.g. 'ECONNRESET'; '' for 0. */
+export function errnoName(errno: number): string {
+  return errno === 0 ? '' : getSystemErrorName(-errno)
+}
+
+/**
+ * This environment's share of the engine: who is who by id, the doorbell's answer, and whether the event loop must stay
+ * alive. One per environment, as the addon allows just one.
+ */
+export class Core {
+  readonly addon: Addon
+  readonly cells: CounterCells
+  readonly #endpoints = new Map<number, EndpointEvents>()
+  readonly #joins = new Map<number, (end: JoinEnd) => void>()
+  readonly #listeners = new Map<number, ListenerEvents>()
+  readonly #reader = new EventReader()
+  readonly #touched = new Set<ListenerEvents>()
+  #alive = false
+  #nextToken = 1
+
+  private constructor(addon: Addon) {
+    this.addon = addon
+    this.cells = new CounterCells(addon)
+  }
+
+  /** Starts, or joins, the process's engine. A number is the errno for which it refused. */
+  static attach(addon: Addon, workers: number): Core | number {
+    const core = new Core(addon)
+    const result = addon.attach(workers, () => core.#drain())
+    return result === 0 ? core : -result
+  }
+
+  addEndpoint(id: number, events: EndpointEvents): void {
+    this.#endpoints.set(id, events)
+    this.#updateAlive()
+  }
+
+  removeEndpoint(id: number): void {
+    this.#endpoints.delete(id)
+    this.#updateAlive()
+  }
+
+  addListener(id: number, events: ListenerEvents): void {
+    this.#listeners.set(id, events)
+    this.#updateAlive()
+  }
+
+  /** Registers a join, whose end is reported once; returns its token. */
+  addJoin(onEnd: (end: JoinEnd) => void): number {
+    const token = this.#nextToken
+    this.#nextToken += 1
+    this.#joins.set(token, onEnd)
+    this.#updateAlive()
+    return token
+  }
+
+  #updateAlive(): void {
+    const alive = this.#endpoints.size + this.#joins.size + this.#listeners.size > 0
+    if (alive === this.#alive) return
+    this.#alive = alive
+    this.addon.keepAlive(alive)
+  }
+
+  #drain(): void {
+    const reader = this.#reader
+    for (;;) {
+      const count = this.addon.drain(reader.records, reader.arena)
+      if (count === 0) break
+      reader.rewind()
+      for (let i = 0; i < count; i += 1) {
+        guarded(() => this.#dispatch(reader))
+        reader.next()
+      }
+      for (const listener of this.#touched) guarded(() => listener.deliver())
+      this.#touched.clear()
+    }
+    this.#updateAlive()
+  }
+
+  #dispatch(event: EventReader): void {
+    const { id, code } = event
+    switch (event.type) {
+      case eventType.accepted: {
+        const listener = this.#listeners.get(event.value(0))
+        if (listener === undefined) {
+          this.addon.destroy(id, true)
+          return
+        }
+        listener.onAccepted(id, event.local, event.remote)
+        this.#touched.add(listener)
+        return
+      }
+      case eventType.dialed:
+        this.#endpoints.get(id)?.onDialed(code, event.local, event.remote)
+        return
+      case eventType.read:
+        this.#endpoints.get(id)?.onRead(code, event.value(0) > 0 ? event.payload() : undefined)
+        return
+      case eventType.flushed:
+        this.#endpoints.get(id)?.onFlushed(code)
+        return
+      case eventType.peerEnded:
+        this.#endpoints.get(id)?.onPeerEnded(code)
+        return
+      case eventType.released:
+        this.#endpoints.get(id)?.onReleased(event.value(0))
+        return
+      case eventType.gone: {
+        const endpoint = this.#endpoints.get(id)
+        this.#endpoints.delete(id)
+        endpoint?.onGone(code)
+        return
+      }
+      case eventType.listenerClosed: {
+        const listener = this.#listeners.get(id)
+        this.#listeners.delete(id)
+        this.#touched.delete(listener as ListenerEvents)
+        listener?.deliver()
+        listener?.onClosed(event.value(0))
+        return
+      }
+      default:
+        this.#endJoin(event)
+    }
+  }
+
+  #endJoin(event: EventReader): void {
+    const onEnd = this.#joins.get(event.id)
+    this.#joins.delete(event.id)
+    onEnd?.({
+      code: event.code,
+      aToB: event.bigValue(0),
+      bToA: event.bigValue(1),
+      splicedAToB: event.bigValue(2),
+      splicedBToA: event.bigValue(3),
+      durationMs: event.value(4),
+    })
+  }
+}
+
+/** A callback of the user's that throws must not cost others their events: its error is thrown on its own. */
+function guarded(call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    process.nextTick(() => {
+      throw error
+    })
+  }
+}

@@ -1,0 +1,300 @@
+import { MillraceError } from '../../errors.ts'
+import { ByteQueue } from '../stream/byte-queue.ts'
+import type { StreamEndpoint } from '../stream/endpoint.ts'
+import { PendingRead, type ReadWish } from '../stream/pending-read.ts'
+import type { Address, ClosedHow, Endpoint, FindEnd } from '../types.ts'
+import { type Core, type EndpointEvents, errnoName } from './core.ts'
+import { type PackedAddress, readStatus } from './events.ts'
+import { FlushQueue } from './flush-queue.ts'
+
+/** The most that one read of the engine's brings; also the most that peek can be asked for. */
+const maxRead = 65_536
+/** Endpoint::kMaxQueued in native/engine/endpoint.h. */
+const maxPendingWrites = 1_048_576
+
+/** Where an address comes from: said by the engine, or known to whoever made the endpoint. */
+export type AddressSource = PackedAddress | Address
+
+/** A place to which an endpoint's descriptor goes when streams must take over (see move.ts). */
+export interface Heir {
+  /** `fd` is the heir's to close. */
+  onReleased(fd: number): void
+  onLost(): void
+}
+
+/**
+ * An endpoint whose descriptor the engine owns. Bytes that were read and not taken wait here and go along as the head
+ * of a join.
+ */
+export class NativeEndpoint implements Endpoint, EndpointEvents {
+  readonly id: number
+  readonly encrypted = false
+  readonly serverName = ''
+  readonly #core: Core
+  readonly #local: AddressSource
+  readonly #remote: AddressSource
+  readonly #unread = new ByteQueue()
+  readonly #flushes: FlushQueue
+  readonly #onGone: (() => void) | undefined
+  /** `driven`: in a join, but with directions for which the caller still reads or writes here. */
+  #state: 'open' | 'joined' | 'driven' | 'moving' | 'closed' = 'open'
+  #closedBy: MillraceError | undefined
+  #read: PendingRead | undefined
+  #readUntil = Number.POSITIVE_INFINITY
+  #ended = false
+  /** The connection broke; what came before may still be unread, until a read has failed. */
+  #failure: string | undefined
+  #exhausted = false
+  #onClosed: ((how: ClosedHow) => void) | undefined
+  #told: ClosedHow | undefined
+  #heir: Heir | undefined
+  #moved: StreamEndpoint | undefined
+  /** What the caller asked for on the way to streams. */
+  #replays: (() => void)[] = []
+
+  /** `onGone` is called once the engine has closed an endpoint that was destroyed. */
+  constructor(core: Core, id: number, local: AddressSource, remote: AddressSource, onGone?: () => void) {
+    this.id = id
+    this.#core = core
+    this.#local = local
+    this.#remote = remote
+    this.#onGone = onGone
+    this.#flushes = new FlushQueue(() => core.addon.flush(id))
+    core.addEndpoint(id, this)
+  }
+
+  get local(): Address {
+    return toAddress(this.#local)
+  }
+
+  get remote(): Address {
+    return toAddress(this.#remote)
+  }
+
+  peek(n: number, deadlineMs: number): Promise<Buffer> {
+    if (this.#moved !== undefined) return this.#moved.peek(n, deadlineMs)
+    if (this.#state === 'moving') return this.#later(() => this.peek(n, deadlineMs))
+    if (!(n >= 0 && n <= maxRead)) return rejected('ERR_OPTION', `peek of ${n} bytes: 64 KiB is the most`)
+    return this.#start({ kind: 'peek', n }, deadlineMs)
+  }
+
+  readHead(findEnd: FindEnd, limit: number, deadlineMs: number): Promise<Buffer> {
+    if (this.#moved !== undefined) return this.#moved.readHead(findEnd, limit, deadlineMs)
+    if (this.#state === 'moving') return this.#later(() => this.readHead(findEnd, limit, deadlineMs))
+    return this.#start({ kind: 'head', findEnd, limit }, deadlineMs)
+  }
+
+  read(deadlineMs: number, max = maxRead): Promise<Buffer> {
+    if (this.#moved !== undefined) return this.#moved.read(deadlineMs, max)
+    if (this.#state === 'moving') return this.#later(() => this.read(deadlineMs, max))
+    if (!(max >= 1)) return rejected('ERR_OPTION', `read of at most ${max} bytes`)
+    return this.#start({ kind: 'read', max }, deadlineMs)
+  }
+
+  unread(bytes: Buffer): void {
+    if (this.#moved === undefined) this.#unread.unshift(bytes)
+    else this.#moved.unread(bytes)
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#moved !== undefined) this.#moved.write(bytes)
+    else if (this.#state === 'moving') this.#replays.push(() => this.write(bytes))
+    else if ((this.#state === 'open' || this.#state === 'driven') && bytes.length > 0) {
+      this.#flushes.noteWrite()
+      this.#core.addon.write(this.id, bytes)
+    }
+  }
+
+  flushed(): Promise<void> {
+    if (this.#moved !== undefined) return this.#moved.flushed()
+    if (this.#state === 'moving') return this.#later(() => this.flushed())
+    if (this.#state === 'joined') return Promise.reject(new MillraceError('ERR_ENDPOINT_JOINED'))
+    const error = this.#state === 'closed' ? this.#closedBy : this.#resetError()
+    return error === undefined ? this.#flushes.wait() : Promise.reject(error)
+  }
+
+  onClosed(callback: (how: ClosedHow) => void): void {
+    this.#onClosed = callback
+    if (this.#state === 'open') process.nextTick(() => this.#tellClosed())
+  }
+
+  destroy(how: 'fin' | 'reset' = 'fin'): void {
+    if (this.#moved !== undefined) this.#moved.destroy(how)
+    if (this.#state !== 'open') return
+    this.#core.addon.destroy(this.id, how === 'reset')
+    this.#close(new MillraceError('ERR_ENDPOINT_CLOSED'))
+  }
+
+  /**
+   * Why this endpoint cannot be joined or secured, if it cannot: the caller destroyed it, joined it already or waits
+   * for a read. What a peer did is no reason.
+   */
+  unusable(): MillraceError | undefined {
+    if (this.#state === 'closed' && this.#closedBy?.code === 'ERR_ENDPOINT_CLOSED') return this.#closedBy
+    if (this.#state !== 'open' && this.#state !== 'closed') return new MillraceError('ERR_ENDPOINT_JOINED')
+    return this.#read === undefined ? undefined : new MillraceError('ERR_ENDPOINT_BUSY')
+  }
+
+  /** Gives the unread bytes to a join. `driven`: the caller goes on using this side, until {@link joinEnded}. */
+  enterJoin(driven: boolean, keepUnread: boolean): Buffer | undefined {
+    this.#onClosed = undefined
+    if (this.#state === 'open') this.#state = driven ? 'driven' : 'joined'
+    if (!driven) this.#core.removeEndpoint(this.id)
+    if (keepUnread || this.#unread.length === 0) return undefined
+    return this.#unread.take(this.#unread.length)
+  }
+
+  /** The join is over: what the caller still awaits is rejected. */
+  joinEnded(): void {
+    if (this.#state !== 'driven') return
+    this.#core.removeEndpoint(this.id)
+    this.#close(this.#resetError() ?? new MillraceError('ERR_ENDPOINT_CLOSED'))
+  }
+
+  /**
+   * Asks the engine to give the descriptor up, once what was written is out; what is unread comes back at once. With
+   * `replay` the caller may go on using this endpoint, which then waits for {@link settleMove}.
+   */
+  release(heir: Heir, replay: boolean): readonly Buffer[] {
+    this.#onClosed = undefined
+    const unread = this.#unread.takeAll()
+    if (this.#state !== 'open') {
+      process.nextTick(() => heir.onLost())
+      return unread
+    }
+    this.#state = replay ? 'moving' : 'joined'
+    this.#heir = heir
+    this.#core.addon.release(this.id)
+    return unread
+  }
+
+  /** From now on whatever the caller does concerns that endpoint; undefined: the connection was lost on the way. */
+  settleMove(moved: StreamEndpoint | undefined): void {
+    const replays = this.#replays
+    this.#replays = []
+    this.#moved = moved
+    if (moved === undefined && this.#state === 'moving') {
+      this.#failure ??= 'ECONNRESET'
+      this.#close(this.#resetError() ?? new MillraceError('ERR_ENDPOINT_CLOSED'))
+    }
+    for (const replay of replays) replay()
+  }
+
+  onRead(status: number, bytes: Buffer | undefined): void {
+    if (bytes !== undefined) this.#unread.push(bytes)
+    if (status === readStatus.ended) this.#ended = true
+    if (status === readStatus.reset) {
+      this.#failure ??= 'ECONNRESET'
+      this.#exhausted = true
+    }
+    const read = this.#read
+    if (read === undefined) return
+    if (status === readStatus.timedOut) {
+      this.#read = undefined
+      read.onDue()
+    } else if (!this.#settle(read)) this.#ask(read)
+  }
+
+  onFlushed(errno: number): void {
+    if (errno !== 0) this.#failure ??= errnoName(errno)
+    this.#flushes.settle(this.#resetError())
+  }
+
+  onPeerEnded(errno: number): void {
+    if (errno !== 0) this.#failure ??= errnoName(errno)
+    this.#told = errno === 0 ? 'fin' : 'reset'
+    this.#tellClosed()
+  }
+
+  onDialed(): void {}
+
+  onReleased(fd: number): void {
+    this.#heir?.onReleased(fd)
+    this.#core.removeEndpoint(this.id)
+  }
+
+  onGone(errno: number): void {
+    this.#onGone?.()
+    if (this.#heir !== undefined) {
+      this.#heir.onLost()
+      return
+    }
+    if (this.#state === 'closed') return
+    const overflow = errnoName(errno) === 'ENOBUFS'
+    if (!overflow) this.#failure ??= errnoName(errno) || 'ECONNRESET'
+    this.#close(
+      overflow
+        ? new MillraceError('ERR_ENDPOINT_WRITE_OVERFLOW', String(maxPendingWrites))
+        : (this.#resetError() ?? new MillraceError('ERR_ENDPOINT_CLOSED')),
+    )
+  }
+
+  #later<T>(call: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#replays.push(() => void call().then(resolve, reject))
+    })
+  }
+
+  #start(wish: ReadWish, deadlineMs: number): Promise<Buffer> {
+    if (this.#state === 'joined') return rejected('ERR_ENDPOINT_JOINED')
+    if (this.#read !== undefined) return rejected('ERR_ENDPOINT_BUSY')
+    const read = new PendingRead(wish, deadlineMs, () => {})
+    this.#readUntil = performance.now() + deadlineMs
+    if (!this.#settle(read)) {
+      this.#read = read
+      this.#ask(read)
+    }
+    return read.promise
+  }
+
+  /** The engine keeps the deadline, so that no bytes can be on their way here once it has run out. */
+  #ask(read: PendingRead): void {
+    this.#read = read
+    this.#core.addon.read(this.id, maxRead, Math.max(0, this.#readUntil - performance.now()))
+  }
+
+  #settle(read: PendingRead): boolean {
+    const closed = this.#state === 'closed' ? this.#closedBy : undefined
+    if (closed !== undefined) read.fail(closed)
+    else if (!read.trySettle(this.#unread, this.#ended)) {
+      const error = this.#exhausted ? this.#resetError() : undefined
+      if (error === undefined) return false
+      read.fail(error)
+    }
+    this.#read = undefined
+    return true
+  }
+
+  #tellClosed(): void {
+    const callback = this.#onClosed
+    const how = this.#told
+    if (callback === undefined || how === undefined || this.#state !== 'open') return
+    this.#told = undefined
+    if (how === 'reset') this.#onClosed = undefined
+    callback(how)
+  }
+
+  #close(error: MillraceError): void {
+    this.#state = 'closed'
+    this.#closedBy = error
+    this.#onClosed = undefined
+    this.#unread.takeAll()
+    const read = this.#read
+    if (read !== undefined) this.#settle(read)
+    this.#flushes.settle(error)
+  }
+
+  #resetError(): MillraceError | undefined {
+    const errno = this.#failure
+    if (errno === undefined) return undefined
+    return new MillraceError('ERR_ENDPOINT_RESET', '', { cause: Object.assign(new Error(errno), { code: errno }) })
+  }
+}
+
+function toAddress(source: AddressSource): Address {
+  return 'family' in source ? source : source.toAddress()
+}
+
+function rejected(...error: ConstructorParameters<typeof MillraceError>): Promise<never> {
+  return Promise.reject(new MillraceError(...error))
+}

@@ -1,0 +1,93 @@
+import { MillraceError } from '../../errors.ts'
+import { describe } from '../stream/address.ts'
+import type { Address, Endpoint, ListenAddress, Listener, ListenOptions } from '../types.ts'
+import { type Core, errnoName, type ListenerEvents } from './core.ts'
+import { NativeEndpoint } from './endpoint.ts'
+import { PackedAddress } from './events.ts'
+import { resolveHost } from './resolve.ts'
+
+/** Bytes of PackedAddress in native/engine/address.h. */
+const packedBytes = 32
+
+/** A listener in the engine. */
+export class NativeListener implements Listener, ListenerEvents {
+  readonly address: Address
+  readonly #core: Core
+  readonly #id: number
+  readonly #onEndpoints: (batch: readonly Endpoint[]) => void
+  #batch: NativeEndpoint[] = []
+  #refused = 0
+  #closed: Promise<void> | undefined
+  #onClosed: () => void = () => {}
+
+  constructor(core: Core, id: number, address: Address, onEndpoints: (batch: readonly Endpoint[]) => void) {
+    this.#core = core
+    this.#id = id
+    this.address = address
+    this.#onEndpoints = onEndpoints
+    core.addListener(id, this)
+  }
+
+  get refused(): number {
+    return this.#closed === undefined ? this.#core.addon.refused(this.#id) : this.#refused
+  }
+
+  close(): Promise<void> {
+    this.#refused = this.refused
+    this.#closed ??= new Promise((resolve) => {
+      this.#onClosed = resolve
+      this.#core.addon.unlisten(this.#id)
+    })
+    return this.#closed
+  }
+
+  onAccepted(id: number, local: PackedAddress, remote: PackedAddress): void {
+    const unix = this.address.family === 'unix'
+    this.#batch.push(new NativeEndpoint(this.#core, id, unix ? this.address : local, remote))
+  }
+
+  deliver(): void {
+    const batch = this.#batch
+    this.#batch = []
+    if (batch.length > 0) this.#onEndpoints(batch)
+  }
+
+  onClosed(refused: number): void {
+    this.#refused = refused
+    this.#onClosed()
+  }
+}
+
+/** Listens. Rejects with ERR_LISTEN. */
+export async function nativeListen(
+  core: Core,
+  address: ListenAddress,
+  options: ListenOptions,
+  onEndpoints: (batch: readonly Endpoint[]) => void,
+): Promise<NativeListener> {
+  const fail = (cause: unknown): MillraceError => new MillraceError('ERR_LISTEN', describe(address), { cause })
+  const { backlog = 4096, maxEndpoints = 0 } = options
+  const bound = new Uint8Array(packedBytes)
+  let id: number
+  if ('path' in address) {
+    id = core.addon.listen(undefined, 0, address.path, backlog, maxEndpoints, bound)
+  } else {
+    if (!(Number.isInteger(address.port) && address.port >= 0 && address.port <= 65_535)) {
+      throw fail(new RangeError(`port ${address.port} is not from 0 to 65535`))
+    }
+    const [host] = await resolveHost(address.host).catch((cause: unknown) => {
+      throw fail(cause)
+    })
+    id = core.addon.listen(host, address.port, undefined, backlog, maxEndpoints, bound)
+  }
+  if (id < 0) throw fail(systemError('listen', -id))
+  const real: Address =
+    'path' in address ? { family: 'unix', path: address.path } : new PackedAddress(bound).toAddress()
+  return new NativeListener(core, id, real, onEndpoints)
+}
+
+/** An error as Node words those of the system. */
+export function systemError(call: string, errno: number): Error {
+  const code = errnoName(errno)
+  return Object.assign(new Error(`${call} ${code}`), { code, errno: -errno, syscall: call })
+}

@@ -1,0 +1,123 @@
+import { MillraceError } from '../../errors.ts'
+import { readJoinLimits } from '../join-options.ts'
+import { StreamEndpoint } from '../stream/endpoint.ts'
+import { streamJoin } from '../stream/join.ts'
+import type { DirectionName, DirectionOptions, Join, JoinOptions, JoinResult, Path, PerDirection } from '../types.ts'
+import { NativeEndpoint } from './endpoint.ts'
+import { type MoveHooks, moveToStream } from './move.ts'
+import { NativeRateLimit } from './rate-limit.ts'
+
+const nothing: PerDirection<bigint> = { aToB: 0n, bToA: 0n }
+const tls: PerDirection<Path> = { aToB: 'tls', bToA: 'tls' }
+
+/**
+ * A join with a TLS endpoint: its plain side, if the engine has it, is moved to streams first, which takes a turn of a
+ * worker. The handle is live from the start.
+ */
+export class MixedJoin implements Join {
+  readonly #options: JoinOptions
+  readonly #startedAt = performance.now()
+  readonly #onOver: () => void
+  #inner: Join | undefined
+  #result: JoinResult | undefined
+  #destroyed = false
+  #finished: [DirectionName, 'fin' | 'no-fin'][] = []
+  #done: Promise<JoinResult> | undefined
+  #resolve: ((result: JoinResult) => void) | undefined
+
+  /**
+   * One of the endpoints is a StreamEndpoint, and both are usable. `onOver` is called at the end, before `onEnd`.
+   */
+  constructor(
+    a: NativeEndpoint | StreamEndpoint,
+    b: NativeEndpoint | StreamEndpoint,
+    options: JoinOptions,
+    hooks: MoveHooks & { readonly onOver: () => void },
+  ) {
+    this.#options = options
+    this.#onOver = hooks.onOver
+    readJoinLimits(options)
+    const converted = { ...options, ...onStreams('aToB', options.aToB), ...onStreams('bToA', options.bToA) }
+    if (a instanceof StreamEndpoint && b instanceof StreamEndpoint) {
+      this.#inner = streamJoin(a, b, converted, this.#onOver)
+      return
+    }
+    const native = a instanceof NativeEndpoint ? a : b
+    const other = native === a ? b : a
+    if (!(native instanceof NativeEndpoint && other instanceof StreamEndpoint)) {
+      throw new MillraceError('ERR_OPTION', 'the endpoint belongs to another data plane')
+    }
+    moveToStream(native, true, hooks, (moved) => {
+      if (moved === undefined) {
+        native.settleMove(undefined)
+        other.destroy('reset')
+        this.#lost()
+        return
+      }
+      const inner =
+        native === a
+          ? streamJoin(moved, other, converted, this.#onOver)
+          : streamJoin(other, moved, converted, this.#onOver)
+      native.settleMove(moved)
+      this.#begin(inner)
+    })
+  }
+
+  get bytes(): PerDirection<bigint> {
+    return this.#inner?.bytes ?? nothing
+  }
+
+  get path(): PerDirection<Path> {
+    return this.#inner?.path ?? tls
+  }
+
+  get done(): Promise<JoinResult> {
+    if (this.#inner !== undefined) return this.#inner.done
+    this.#done ??= new Promise((resolve) => {
+      this.#resolve = resolve
+      if (this.#result !== undefined) resolve(this.#result)
+    })
+    return this.#done
+  }
+
+  destroy(): void {
+    this.#destroyed = true
+    this.#inner?.destroy()
+  }
+
+  finish(direction: DirectionName, how: 'fin' | 'no-fin'): void {
+    if (this.#options[direction]?.drive !== 'caller') {
+      throw new MillraceError('ERR_OPTION', `finish: ${direction} is not driven by the caller`)
+    }
+    if (this.#inner === undefined) this.#finished.push([direction, how])
+    else this.#inner.finish(direction, how)
+  }
+
+  #begin(inner: Join): void {
+    this.#inner = inner
+    if (this.#resolve !== undefined) void inner.done.then(this.#resolve)
+    if (this.#destroyed) inner.destroy()
+    for (const [direction, how] of this.#finished) inner.finish(direction, how)
+  }
+
+  /** The plain side's connection broke before it could be moved. */
+  #lost(): void {
+    this.#onOver()
+    const result: JoinResult = {
+      ...nothing,
+      reason: this.#destroyed ? 'aborted' : 'reset',
+      durationMs: Math.round(performance.now() - this.#startedAt),
+      spliced: nothing,
+      path: tls,
+      errno: this.#destroyed ? '' : 'ECONNRESET',
+    }
+    this.#result = result
+    this.#options.onEnd?.(result)
+    this.#resolve?.(result)
+  }
+}
+
+function onStreams(name: DirectionName, options: DirectionOptions | undefined): JoinOptions {
+  if (options?.rate === undefined) return {}
+  return { [name]: { ...options, rate: NativeRateLimit.streamOf(options.rate) } }
+}

@@ -1,0 +1,48 @@
+import { Socket } from 'node:net'
+import { MillraceError } from '../../errors.ts'
+import { StreamEndpoint } from '../stream/endpoint.ts'
+import { secureEndpoint } from '../stream/secure.ts'
+import type { TlsOptions } from '../types.ts'
+import type { NativeEndpoint } from './endpoint.ts'
+
+/** Who keeps account of the descriptors that streams have taken over. */
+export interface MoveHooks {
+  readonly onMoved: () => void
+  readonly onGone: () => void
+}
+
+/**
+ * Moves an endpoint from the engine to Node streams, for TLS and for joins with a TLS endpoint: until the engine speaks
+ * TLS itself, those run on streams. Calls back once: with the endpoint, or undefined when its connection was lost.
+ * `replay`: see {@link NativeEndpoint.release}.
+ */
+export function moveToStream(
+  endpoint: NativeEndpoint,
+  replay: boolean,
+  hooks: MoveHooks,
+  onMoved: (moved: StreamEndpoint | undefined) => void,
+): void {
+  const { local, remote } = endpoint
+  const heir = {
+    onReleased: (fd: number): void => {
+      const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true })
+      const head = unread.length > 0 ? Buffer.concat(unread) : undefined
+      hooks.onMoved()
+      onMoved(StreamEndpoint.fromSocket(socket, head, { local, remote, onGone: hooks.onGone }))
+    },
+    onLost: (): void => onMoved(undefined),
+  }
+  const unread = endpoint.release(heir, replay)
+}
+
+/** TLS on an endpoint of the engine's, which is used up. Rejects as {@link secureEndpoint}. */
+export function secureNative(endpoint: NativeEndpoint, options: TlsOptions, hooks: MoveHooks): Promise<StreamEndpoint> {
+  const unusable = endpoint.unusable()
+  if (unusable !== undefined) return Promise.reject(unusable)
+  return new Promise((resolve, reject) => {
+    moveToStream(endpoint, false, hooks, (moved) => {
+      if (moved === undefined) reject(new MillraceError('ERR_ENDPOINT_RESET'))
+      else secureEndpoint(moved, options).then(resolve, reject)
+    })
+  })
+}
