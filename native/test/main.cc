@@ -1,0 +1,19 @@
+// The engine's own tests. MILLRACE_WORKERS (default 1) says how many workers the engines under test have: the suite is
+// meant to be run with 1 and with 3, as joins move endpoints between workers only in the latter.
+#define DOCTEST_CONFIG_IMPLEMENT
+#include <doctest/doctest.h>
+
+#include <cstdio>
+
+#include "harness.h"
+
+int main(int argc, char** argv) {
+  doctest::Context context(argc, argv);
+  context.setOption("duration", false);
+  const int result = context.run();
+  if (!context.shouldExit()) {
+    std::printf("engine tests with %u worker%s: %s\n", millrace::test::worker_count(),
+                millrace::test::worker_count() == 1 ? "" : "s", result == 0 ? "all passed" : "FAILED");
+  }
+  return result;
+}

@@ -1,0 +1,92 @@
+#include "pipe_pool.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <memory>
+#include <vector>
+
+#include "faults.h"
+#include "support.h"
+
+namespace millrace::test {
+
+namespace {
+
+uint64_t fallbacks(const WorkerStats& stats, Fallback reason) {
+  return stats.fallbacks[static_cast<size_t>(reason)].load();
+}
+
+}  // namespace
+
+TEST_CASE("pipe pool: an empty pipe is used again, a used one is not") {
+  const size_t before = open_descriptors();
+  {
+    WorkerStats stats;
+    PipePool pool(kernel_syscalls(), stats);
+    Pipe pipe;
+    REQUIRE(pool.lease(pipe));
+    CHECK(pipe.capacity >= PipePool::kLeast);
+    CHECK(stats.pipes == 1);
+    const int first = pipe.read_end;
+    pool.give_back(pipe);
+    CHECK(pipe.read_end == -1);
+    REQUIRE(pool.lease(pipe));
+    CHECK(pipe.read_end == first);
+    REQUIRE(::write(pipe.write_end, "left behind", 11) == 11);
+    pool.discard(pipe);
+    CHECK(pipe.read_end == -1);
+    CHECK(stats.pipes == 0);
+    CHECK(open_descriptors() == before);
+    // Neither does anything with a pipe that isn't there.
+    pool.discard(pipe);
+    pool.give_back(pipe);
+    REQUIRE(pool.lease(pipe));
+    char byte;
+    CHECK(::read(pipe.read_end, &byte, 1) == -1);
+    pool.give_back(pipe);
+    CHECK(stats.pipes == 1);
+  }
+  CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("pipe pool: keeps a bounded number") {
+  const size_t before = open_descriptors();
+  {
+    WorkerStats stats;
+    PipePool pool(kernel_syscalls(), stats);
+    std::vector<Pipe> pipes(PipePool::kKept + 8);
+    for (Pipe& pipe : pipes) REQUIRE(pool.lease(pipe));
+    CHECK(stats.pipes == static_cast<int64_t>(pipes.size()));
+    for (Pipe& pipe : pipes) pool.give_back(pipe);
+    CHECK(stats.pipes == static_cast<int64_t>(PipePool::kKept));
+    CHECK(open_descriptors() == before + 2 * PipePool::kKept);
+  }
+  CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("pipe pool: refuses when the system gives none, or too small ones, and says which") {
+  const FaultScope scope;
+  const size_t before = open_descriptors();
+  WorkerStats stats;
+  PipePool pool(faulty_syscalls(), stats);
+  Pipe pipe;
+  faults().pipes_refused = 1;
+  CHECK_FALSE(pool.lease(pipe));
+  CHECK(pipe.read_end == -1);
+  CHECK(fallbacks(stats, Fallback::NoPipe) == 1);
+  faults().two_slot_pipes = true;
+  CHECK_FALSE(pool.lease(pipe));
+  CHECK(pipe.read_end == -1);
+  CHECK(fallbacks(stats, Fallback::SmallPipe) == 1);
+  CHECK(open_descriptors() == before);
+  CHECK(stats.pipes == 0);
+  faults().two_slot_pipes = false;
+  // EPERM, but the default's 64 KiB are enough.
+  faults().pipe_size_refused = true;
+  REQUIRE(pool.lease(pipe));
+  CHECK(pipe.capacity == 64 << 10);
+  pool.give_back(pipe);
+}
+
+}  // namespace millrace::test
