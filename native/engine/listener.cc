@@ -6,8 +6,12 @@
 
 namespace millrace {
 
-ListenSocket::~ListenSocket() {
+ListenSocket::~ListenSocket() { close(); }
+
+void ListenSocket::close() {
+  if (fd < 0) return;
   sys.close(fd);
+  fd = -1;
   if (!unlink_path.empty()) sys.unlink(unlink_path.c_str());
   if (listeners) listeners->fetch_sub(1, std::memory_order_relaxed);
 }
@@ -121,10 +125,12 @@ void Listener::close(bool client_gone) {
   if (watched_) worker_.unwatch(shared_->fd);
   watched_ = false;
   set_paused(false);
-  if (shared_->watchers.fetch_sub(1, std::memory_order_acq_rel) != 1 || client_gone) return;
+  if (shared_->watchers.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   // Closing with connections queued would reset them.
-  while (accept_one()) {
+  while (!client_gone && accept_one()) {
   }
+  // Before the report: whoever hears of it may want the address again.
+  shared_->close();
   EventRecord record{};
   record.type = EventType::ListenerClosed;
   record.id = shared_->id;

@@ -15,11 +15,13 @@ using ListenerId = uint32_t;
 struct ListenSocket {
   ListenSocket(const Syscalls& table, int descriptor) : sys(table), fd(descriptor) {}
   ~ListenSocket();
+  // Closes the descriptor and removes the unix path; idempotent. Once nobody watches it any more.
+  void close();
   ListenSocket(const ListenSocket&) = delete;
   ListenSocket& operator=(const ListenSocket&) = delete;
 
   const Syscalls& sys;
-  const int fd;
+  int fd;
   ListenerId id = 0;
   std::shared_ptr<Client> client;
   SocketAddress local;

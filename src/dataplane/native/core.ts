@@ -87,6 +87,11 @@ export class Core {
     return token
   }
 
+  /** Joins of this environment that have begun and not ended. */
+  get joins(): number {
+    return this.#joins.size
+  }
+
   #updateAlive(): void {
     const alive = this.#endpoints.size + this.#joins.size + this.#listeners.size > 0
     if (alive === this.#alive) return

@@ -114,7 +114,7 @@ export class NativeDataPlane implements DataPlane {
       mode: this.mode,
       workers: at(0),
       endpoints: at(2) + this.#streamEndpoints,
-      joins: at(3) + this.#streamJoins,
+      joins: this.#core.joins + this.#streamJoins,
       listeners: at(4),
       spliceFallbacks,
       pipes: at(5),
