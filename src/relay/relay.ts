@@ -148,7 +148,11 @@ export class Relay {
     const { dataPlane, log } = this.#options
     let listener: Listener
     try {
-      listener = await listenOn(dataPlane, address, serve)
+      listener = await listenOn(dataPlane, address, (batch) => {
+        if (this.#stopping === undefined) serve(batch)
+        // The kernel had them already when we were asked to stop.
+        else for (const endpoint of batch) endpoint.destroy('reset')
+      })
     } catch (error) {
       throw explainListenError(error, address, `--${role}-addr`)
     }

@@ -13,6 +13,8 @@ export class FrameSocket {
   readonly socket: net.Socket
   readonly #raw: net.Socket
   #buffer: Buffer = Buffer.alloc(0)
+  /** Messages that were read while another type was awaited. */
+  readonly #parked: (Message | UnknownMessage)[] = []
   #ended: Ending | undefined
   readonly #wakers = new Set<() => void>()
 
@@ -82,19 +84,22 @@ export class FrameSocket {
 
   /** The next message. */
   async message(): Promise<Message | UnknownMessage> {
-    const find = findFrameEnd(1 << 20)
-    return await this.#until('a message', () => {
-      const length = find(this.#buffer)
-      return length === 0 ? undefined : decodeFrame(this.#take(length))
-    })
+    return await this.#until('a message', () => this.#parked.shift() ?? this.#decode())
   }
 
-  /** The next message of this type; others before it are dropped. */
+  /** The next message of this type; others stay for whoever waits for them. */
   async next<T extends MessageType>(type: T): Promise<Extract<Message, { type: T }>> {
-    for (;;) {
-      const message = await this.message()
-      if (message.type === type) return message as Extract<Message, { type: T }>
-    }
+    return await this.#until(`a ${type}`, () => {
+      const index = this.#parked.findIndex((message) => message.type === type)
+      let found = index === -1 ? undefined : this.#parked.splice(index, 1)[0]
+      while (found === undefined) {
+        const message = this.#decode()
+        if (message === undefined) return undefined
+        if (message.type === type) found = message
+        else this.#parked.push(message)
+      }
+      return found as Extract<Message, { type: T }>
+    })
   }
 
   /** Exactly n bytes, as text. */
@@ -113,6 +118,11 @@ export class FrameSocket {
   /** How the connection ended. */
   async ended(): Promise<Ending> {
     return await this.#until('the end', () => this.#ended, false)
+  }
+
+  #decode(): Message | UnknownMessage | undefined {
+    const length = findFrameEnd(1 << 20)(this.#buffer)
+    return length === 0 ? undefined : decodeFrame(this.#take(length))
   }
 
   #take(length: number): Buffer {

@@ -70,8 +70,8 @@ describe('TCP tunnels', () => {
     it(`never hand out a pooled connection that has died (${die})`, async (t) => {
       const bed = await RelayBed.start(t)
       const agent = await bed.agent({ extensions: ['ticket'] })
-      const { port } = await agent.tcp()
       const [pooled] = await agent.answerReqProxy()
+      const { port } = await agent.tcp()
       pooled?.[die]()
       // It asks for another one once it has noticed.
       const { Tickets = [] } = await agent.control.next('ReqProxy')

@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import type { Endpoint } from '../../src/dataplane/types.ts'
+import { MillraceError } from '../../src/errors.ts'
+import { ProxyPool, type ProxyPoolOptions } from '../../src/relay/proxy-pool.ts'
+import { FakeEndpoint } from './fake-endpoint.ts'
+
+class Bed {
+  readonly requests: number[] = []
+  readonly pool: ProxyPool
+
+  constructor(t: TestContext, options: Partial<ProxyPoolOptions> = {}) {
+    this.pool = new ProxyPool({
+      limit: 8,
+      waiters: 4,
+      waiterTimeoutMs: 10_000,
+      maxRequested: 100,
+      request: (count) => this.requests.push(count),
+      ...options,
+    })
+    t.after(() => this.pool.close())
+  }
+
+  offer(encrypted = true): FakeEndpoint {
+    const proxy = new FakeEndpoint(encrypted)
+    assert(this.pool.offer(proxy))
+    return proxy
+  }
+
+  take(plainAllowed = false): (Endpoint | string)[] {
+    const got: (Endpoint | string)[] = []
+    this.pool.take(plainAllowed, (proxy) => got.push(proxy instanceof MillraceError ? proxy.code : proxy))
+    return got
+  }
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+describe('ProxyPool', () => {
+  it('asks for one proxy connection at the start, and for one more with each that is taken', async (t) => {
+    const bed = new Bed(t)
+    bed.pool.open()
+    assert.deepEqual(bed.requests, [1])
+    const proxy = bed.offer()
+    assert.deepEqual(bed.take(), [proxy])
+    await turn()
+    assert.deepEqual(bed.requests, [1, 1])
+  })
+
+  it('asks once for all visitors of a turn', async (t) => {
+    const bed = new Bed(t)
+    bed.take()
+    bed.take()
+    bed.take()
+    await turn()
+    assert.deepEqual(bed.requests, [4])
+    bed.pool.close()
+  })
+
+  it('asks for at most maxRequested at once, and for the rest as they come', async (t) => {
+    const bed = new Bed(t, { maxRequested: 2 })
+    const visitors = [bed.take(), bed.take(), bed.take()]
+    await turn()
+    assert.deepEqual(bed.requests, [2])
+    bed.offer()
+    await turn()
+    assert.deepEqual(bed.requests, [2, 1])
+    bed.offer()
+    bed.offer()
+    await turn()
+    for (const got of visitors) assert.equal(got.length, 1)
+  })
+
+  it('serves visitors in the order of their coming', (t) => {
+    const bed = new Bed(t)
+    const [first, second] = [bed.take(), bed.take()]
+    const proxy = bed.offer()
+    assert.deepEqual(first, [proxy])
+    assert.deepEqual(second, [])
+    bed.pool.close()
+    assert.deepEqual(second, ['ERR_POOL_CLOSED'])
+  })
+
+  it('never hands out a connection that has ended or was reset', (t) => {
+    const bed = new Bed(t)
+    for (const how of ['fin', 'reset'] as const) {
+      const dead = bed.offer()
+      dead.die(how)
+      assert.equal(dead.destroyed, 'fin')
+      assert.equal(bed.pool.idle, 0)
+    }
+    assert.deepEqual(bed.take(), [])
+    bed.pool.close()
+  })
+
+  it('leaves a connection alone that dies in the hands of its visitor', (t) => {
+    const bed = new Bed(t)
+    const proxy = bed.offer()
+    bed.take()
+    proxy.die('reset')
+    assert.equal(proxy.destroyed, undefined)
+  })
+
+  it('does not keep asking an agent that drops every connection', async (t) => {
+    const bed = new Bed(t)
+    bed.pool.open()
+    for (let i = 0; i < 5; i++) {
+      bed.offer().die('fin')
+      await turn()
+    }
+    assert.deepEqual(bed.requests, [1])
+    bed.pool.tick()
+    assert.deepEqual(bed.requests, [1, 1])
+  })
+
+  it('refuses visitors beyond its waiters', (t) => {
+    const bed = new Bed(t, { waiters: 1 })
+    bed.take()
+    assert.deepEqual(bed.take(), ['ERR_POOL_FULL'])
+    bed.pool.close()
+  })
+
+  it('tells visitors when their time is up, one by one', async (t) => {
+    const bed = new Bed(t, { waiterTimeoutMs: 30 })
+    const first = bed.take()
+    await new Promise((resolve) => setTimeout(resolve, 15))
+    const codes: string[] = []
+    await new Promise<void>((resolve) => {
+      bed.pool.take(false, (proxy) => {
+        assert(proxy instanceof MillraceError)
+        codes.push(proxy.code)
+        resolve()
+      })
+    })
+    assert.deepEqual(first, ['ERR_POOL_TIMEOUT'])
+    assert.deepEqual(codes, ['ERR_POOL_TIMEOUT'])
+    assert.equal(bed.pool.waiting, 0)
+  })
+
+  it('forgets a visitor that left', (t) => {
+    const bed = new Bed(t)
+    const got: unknown[] = []
+    const waiter = bed.pool.take(false, (proxy) => got.push(proxy))
+    assert(waiter !== undefined)
+    bed.pool.cancel(waiter)
+    bed.offer()
+    assert.deepEqual(got, [])
+    assert.equal(bed.pool.idle, 1)
+    bed.pool.close()
+  })
+
+  it('keeps plain and encrypted connections apart', (t) => {
+    const bed = new Bed(t)
+    const plain = bed.offer(false)
+    const strict = bed.take(false)
+    assert.deepEqual(strict, [])
+    const encrypted = bed.offer(true)
+    assert.deepEqual(strict, [encrypted])
+    assert.deepEqual(bed.take(true), [plain])
+    const lax = bed.take(true)
+    const another = bed.offer(true)
+    assert.deepEqual(lax, [another])
+    bed.pool.close()
+  })
+
+  it('counts plain connections as reserve only while they serve all tunnels', (t) => {
+    for (const serves of [true, false]) {
+      const bed = new Bed(t, { plainServesAll: () => serves })
+      bed.pool.open()
+      bed.offer(false)
+      bed.pool.tick()
+      assert.deepEqual(bed.requests, serves ? [1] : [1, 1])
+    }
+  })
+
+  it('keeps at most its limit, and nothing once closed', (t) => {
+    const bed = new Bed(t, { limit: 2 })
+    const kept = [bed.offer(), bed.offer()]
+    assert.equal(bed.pool.offer(new FakeEndpoint()), false)
+    bed.pool.close()
+    assert(kept.every((proxy) => proxy.destroyed === 'fin'))
+    assert.equal(bed.pool.offer(new FakeEndpoint()), false)
+    assert.deepEqual(bed.take(), ['ERR_POOL_CLOSED'])
+  })
+
+  it('keeps a reserve as large as the busiest second of late, and lets it go later', async (t) => {
+    const bed = new Bed(t, { limit: 8, waiters: 100 })
+    for (let i = 0; i < 6; i++) bed.take()
+    await turn()
+    for (let i = 0; i < 7; i++) bed.offer()
+    assert.equal(bed.pool.idle, 1)
+    bed.pool.tick()
+    assert.equal(
+      bed.requests.reduce((sum, count) => sum + count, 0),
+      6 + 6,
+    )
+    for (let i = 0; i < 5; i++) bed.offer()
+    assert.equal(bed.pool.idle, 6)
+    for (let i = 0; i < 20; i++) bed.pool.tick()
+    assert.equal(bed.pool.idle, 2)
+    bed.pool.close()
+  })
+})
