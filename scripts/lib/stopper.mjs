@@ -1,11 +1,23 @@
 /** Ends the child processes: on Ctrl-C, on SIGTERM, when one of them dies, when npm is gone. */
 
+import { readFileSync } from 'node:fs'
 import { endRuns, Failure } from './project.mjs'
 
 /** @typedef {import('./child.mjs').Child} Child */
 
 /** How often the parent is looked at. */
 const parentMs = 1000
+
+/** Our parent's id and, where /proc tells, its parent's. */
+function ancestors() {
+  try {
+    // The name in parentheses may hold anything; what follows it is the state and the parent.
+    const stat = readFileSync(`/proc/${process.ppid}/stat`, 'utf8')
+    return `${process.ppid} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]}`
+  } catch {
+    return String(process.ppid)
+  }
+}
 
 /** Holds the children; {@link Stopper.stopped} says when to end. */
 export class Stopper {
@@ -37,10 +49,10 @@ export class Stopper {
     this.stopped.catch(() => undefined)
     for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, ask)
     // npm, or the shell between us, may die of a signal that never reaches us.
-    const parent = process.ppid
     if (process.env['npm_lifecycle_event'] === undefined) return
+    const first = ancestors()
     setInterval(() => {
-      if (process.ppid !== parent) ask()
+      if (ancestors() !== first) ask()
     }, parentMs).unref()
   }
 
