@@ -99,7 +99,8 @@ async function replaceFile(file: string, text: string, mode: number): Promise<vo
 }
 
 async function readPair(certFile: string, keyFile: string): Promise<Certificate> {
-  const [cert, key] = await Promise.all([readOrFail(certFile), readOrFail(keyFile)])
+  const cert = await readOrFail(certFile)
+  const key = await readOrFail(keyFile)
   checkPair(cert, key, certFile, keyFile)
   return { cert, key }
 }

@@ -137,7 +137,7 @@ export class FrameSocket {
   }
 
   #wake(): void {
-    for (const waker of [...this.#wakers]) waker()
+    for (const waker of this.#wakers) waker()
   }
 
   #until<T>(what: string, poll: () => T | undefined, failAtEnd = true): Promise<T> {

@@ -15,7 +15,7 @@ export class LogTap {
     write: (text) => {
       const line = JSON.parse(text) as LogLine
       this.lines.push(line)
-      for (const watcher of [...this.#watchers]) watcher(line)
+      for (const watcher of this.#watchers) watcher(line)
     },
   })
 

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it, type TestContext } from 'node:test'
+import { relaySettings } from '../../src/config/relay-config.ts'
+import { defaultLimits, defaultStateDir } from '../../src/config/relay-settings.ts'
+
+const hash = 'ab'.repeat(32)
+const other = 'cd'.repeat(32)
+
+async function file(t: TestContext, text: string): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'millrace-config-'))
+  t.after(() => rm(dir, { recursive: true, force: true }))
+  const path = join(dir, 'relay.yaml')
+  await writeFile(path, text)
+  return path
+}
+
+describe("the relay's config", () => {
+  it('has defaults', async () => {
+    const settings = await relaySettings({}, undefined)
+    assert.deepEqual(settings.tunnelAddr, { host: '::', port: 4443 })
+    assert.equal(settings.httpAddr, undefined)
+    assert.equal(settings.httpsAddr, undefined)
+    assert.equal(settings.tcpPorts, undefined)
+    assert.equal(settings.domain, 'localhost')
+    assert.equal(settings.open, false)
+    assert.equal(settings.allowPlain, false)
+    assert.equal(settings.drainTimeoutMs, 10_000)
+    assert.deepEqual(settings.limits, defaultLimits)
+  })
+
+  it('reads every key', async (t) => {
+    const path = await file(
+      t,
+      `tunnel_addr: 127.0.0.1:1
+http_addr: ":2"
+https_addr: "[::1]:3"
+tcp_ports: 20000-20100
+domain: Example.COM
+tls_cert: certs/relay.crt
+tls_key: /etc/relay.key
+token_sha256: [${other}]
+tokens:
+  - name: laptop
+    sha256: ${hash.toUpperCase()}
+open: true
+allow_plain: true
+state_dir: state
+log_format: json
+drain_timeout: 2.5
+limits:
+  sessions: 1
+  tunnels_per_session: 2
+  pool: 3
+  waiters: 4
+  waiter_timeout_ms: 5
+  handshakes: 6
+  joins_per_tunnel: 7
+  head_bytes: 2048
+  pending_visitors: 9
+  remembered: 10
+`,
+    )
+    const folder = join(path, '..')
+    assert.deepEqual(await relaySettings({}, path), {
+      tunnelAddr: { host: '127.0.0.1', port: 1 },
+      httpAddr: { host: '::', port: 2 },
+      httpsAddr: { host: '::1', port: 3 },
+      tcpPorts: { first: 20_000, last: 20_100 },
+      domain: 'example.com',
+      tls: { cert: join(folder, 'certs/relay.crt'), key: '/etc/relay.key' },
+      tokens: [
+        { name: 'laptop', sha256: hash },
+        { name: 'sha256:cdcdcdcd', sha256: other },
+      ],
+      open: true,
+      allowPlain: true,
+      stateDir: join(folder, 'state'),
+      logFormat: 'json',
+      drainTimeoutMs: 2500,
+      limits: {
+        sessions: 1,
+        tunnelsPerSession: 2,
+        pool: 3,
+        waiters: 4,
+        waiterTimeoutMs: 5,
+        handshakes: 6,
+        joinsPerTunnel: 7,
+        headBytes: 2048,
+        pendingVisitors: 9,
+        remembered: 10,
+      },
+    })
+  })
+
+  it('takes an empty file, a single port and a single hash', async (t) => {
+    await relaySettings({}, await file(t, '# nothing\n'))
+    const settings = await relaySettings({}, await file(t, `tcp_ports: 7000\ntoken_sha256: ${hash}\n`))
+    assert.deepEqual(settings.tcpPorts, { first: 7000, last: 7000 })
+    assert.equal(settings.tokens.length, 1)
+  })
+
+  it('lets flags go before the file', async (t) => {
+    const path = await file(t, `domain: file.example\nopen: true\ntokens: [{ name: a, sha256: ${hash} }]\n`)
+    const flags = { domain: 'flag.example', open: undefined, token_sha256: [other] }
+    const settings = await relaySettings(flags, path)
+    assert.equal(settings.domain, 'flag.example')
+    assert.equal(settings.open, true)
+    assert.deepEqual(
+      settings.tokens.map(({ sha256 }) => sha256),
+      [hash, other],
+    )
+  })
+
+  for (const [name, text, message] of [
+    ['an unknown key', 'domain: a.example\nadr: 1\n', /relay\.yaml:2:1: Unrecognized key: "adr"/],
+    [
+      'an unknown key in a list',
+      `tokens:\n  - name: a\n    sha256: ${hash}\n    adr: 1\n`,
+      /:4:5: tokens\.0: Unrec.*adr/,
+    ],
+    ['an unknown limit', 'limits:\n  pools: 1\n', /:2:3: limits: Unrecognized key: "pools"/],
+    ['a wrong type', 'domain: a.example\nopen: "yes"\n', /:2:7: open: .*boolean/],
+    ['a bad address', 'http_addr: nowhere\n', /:1:12: http_addr: .*port is missing/],
+    ['a bad range', 'tcp_ports: 9-1\n', /:1:12: tcp_ports: not a range of ports/],
+    ['a bad name', 'domain: a_b\n', /:1:9: domain: not a host name/],
+    ['a bad hash', 'tokens:\n  - name: a\n    sha256: abc\n', /:3:13: tokens\.0\.sha256: .*64 hex digits/],
+    ['a missing field', 'tokens:\n  - name: a\n', /:2:5: tokens\.0\.sha256: /],
+    ['a limit of zero', 'limits: { waiters: 0 }\n', /:1:20: limits\.waiters: /],
+    ['two faults', 'open: 1\nallow_plain: 2\n', /:1:7: open: .*; .*:2:14: allow_plain: /],
+    ['broken YAML', 'domain: [a\n', /relay\.yaml:\d+:\d+: /],
+    ['a key given twice', 'open: true\nopen: false\n', /:2:1: .*unique/],
+    ['a list at the top', '- a\n', /relay\.yaml:1:1: /],
+    ['a certificate without its key', 'tls_cert: a.pem\n', /tls_cert and tls_key belong together/],
+  ] as const) {
+    it(`refuses ${name}, and says where`, async (t) => {
+      await assert.rejects(relaySettings({}, await file(t, text)), { code: 'ERR_CONFIG', message })
+    })
+  }
+
+  it('names a file that is not there', async () => {
+    await assert.rejects(relaySettings({}, '/nowhere/relay.yaml'), {
+      code: 'ERR_CONFIG',
+      message: /\/nowhere\/relay\.yaml/,
+    })
+  })
+
+  it('keeps state where the XDG specification says', () => {
+    assert.equal(defaultStateDir({ XDG_STATE_HOME: '/var/state' }), '/var/state/millrace')
+    for (const env of [{}, { XDG_STATE_HOME: '' }, { XDG_STATE_HOME: 'relative' }]) {
+      assert.equal(defaultStateDir(env), join(homedir(), '.local/state/millrace'))
+    }
+  })
+})
