@@ -1,6 +1,6 @@
 /**
- * Reporter for `node --test`: one line for each top-level test with the number of tests in it, every failure in full,
- * every skip with its reason, what tests print, and node's closing lines (`# tests 12`).
+ * Reporter for `node --test`: one line for the top-level tests of a file with their number, every failure in full, every
+ * skip with its reason, what tests print, and node's closing lines (`# tests 12`).
  */
 import { relative } from 'node:path'
 import { inspect } from 'node:util'
@@ -27,6 +27,8 @@ const namedHangs = 10
 // biome-ignore lint/style/noDefaultExport: node takes a reporter that way
 export default async function* report(source) {
   const books = new Map()
+  /** @type {Group | undefined} */
+  let group
   /** @type {string[]} */
   const failures = []
   for await (const { type, data } of source) {
@@ -38,8 +40,16 @@ export default async function* report(source) {
       case 'test:fail': {
         const book = bookOf(books, data)
         const unfinished = book.end(data)
-        const line = lineOf(type, data, book)
-        if (line !== '') yield line
+        if (data.skip !== undefined && data.skip !== false) {
+          yield `- ${fileOf(data)}: ${data.name} # SKIP ${data.skip === true ? '' : data.skip}\n`
+        }
+        if (data.nesting === 0) {
+          if (group?.holds(data) !== true) {
+            if (group !== undefined) yield group.line
+            group = new Group(data)
+          }
+          group.add(data, book.takeInside(), type === 'test:pass')
+        }
         if (type === 'test:pass' || data.details.error?.failureType === 'subtestsFailed') break
         const failure = failureOf(data, unfinished)
         failures.push(failure)
@@ -51,6 +61,8 @@ export default async function* report(source) {
         yield data.message
         break
       case 'test:diagnostic':
+        if (group !== undefined) yield group.line
+        group = undefined
         yield `# ${data.message}\n`
         break
       default:
@@ -59,10 +71,56 @@ export default async function* report(source) {
   if (failures.length > 0) yield `\n# failed:\n${failures.join('')}`
 }
 
+/** Top-level tests that follow each other and share a line: those of one file, or of one `area/` in it. */
+class Group {
+  #file
+  #area
+  #first
+  #members = 0
+  #tests = 0
+  #ms = 0
+  #passed = true
+
+  /** @param {TestData} data */
+  constructor(data) {
+    this.#file = fileOf(data)
+    this.#area = areaOf(data)
+    this.#first = data.name
+  }
+
+  get line() {
+    const name = this.#members === 1 ? `: ${this.#first}` : this.#area === '' ? '' : `: ${this.#area}`
+    const count = `${this.#tests} ${this.#tests === 1 ? 'test' : 'tests'}`
+    return `${this.#passed ? 'ok' : 'not ok'} ${this.#file}${name} (${count}, ${(this.#ms / 1000).toFixed(1)} s)\n`
+  }
+
+  /** @param {TestData} data */
+  holds(data) {
+    return fileOf(data) === this.#file && areaOf(data) === this.#area
+  }
+
+  /**
+   * @param {TestData} data
+   * @param {number} inside the tests that it consists of; 0 = it is one itself
+   * @param {boolean} passed
+   */
+  add(data, inside, passed) {
+    this.#members++
+    this.#tests += inside === 0 ? 1 : inside
+    this.#ms += data.details.duration_ms
+    this.#passed &&= passed
+  }
+}
+
+/** @param {TestData} data */
+function areaOf({ name }) {
+  return /^[\w-]+\/[\w-]+(?=\s)/.exec(name)?.[0] ?? ''
+}
+
 /** What is known of a file's tests so far. */
 class Book {
   /** Tests that ended inside the present top-level one. */
-  inside = 0
+  #inside = 0
   /** @type {Map<string, number>} */
   #open = new Map()
 
@@ -79,8 +137,15 @@ class Book {
     const left = (this.#open.get(name) ?? 1) - 1
     if (left > 0) this.#open.set(name, left)
     else this.#open.delete(name)
-    if (nesting > 0 && details.type !== 'suite') this.inside++
+    if (nesting > 0 && details.type !== 'suite') this.#inside++
     return [...this.#open.keys()]
+  }
+
+  /** How many tests the top-level one consisted of that ends now. */
+  takeInside() {
+    const inside = this.#inside
+    this.#inside = 0
+    return inside
   }
 }
 
@@ -98,22 +163,6 @@ function bookOf(books, data) {
 /** @param {TestData} data */
 function fileOf({ file }) {
   return file === undefined ? '' : relative(root, file)
-}
-
-/**
- * @param {string} type
- * @param {TestData} data
- * @param {Book} book
- */
-function lineOf(type, data, book) {
-  if (data.skip !== undefined && data.skip !== false) {
-    return `- ${fileOf(data)}: ${data.name} # SKIP ${data.skip === true ? '' : data.skip}\n`
-  }
-  if (data.nesting > 0) return ''
-  const count = book.inside > 0 ? `${book.inside} tests, ` : ''
-  book.inside = 0
-  const seconds = (data.details.duration_ms / 1000).toFixed(1)
-  return `${type === 'test:pass' ? 'ok' : 'not ok'} ${fileOf(data)}: ${data.name} (${count}${seconds} s)\n`
 }
 
 /**
