@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { root, say } from './project.mjs'
 
 /** Limit for one file: far above what any takes, so that only a hang meets it. */
-const fileLimitMs = 600_000
+const fileLimitMs = 300_000
 
 /**
  * @param {readonly string[]} files
