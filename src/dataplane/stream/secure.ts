@@ -49,7 +49,10 @@ export function secureSocket(
       if (error === undefined) {
         session.off('error', onError)
         const serverName = options.role === 'server' ? sniOf(session) : ''
-        resolve(StreamEndpoint.fromSocket(session, undefined, { ...endpointOptions, raw: socket, serverName }))
+        const endpoint = StreamEndpoint.fromSocket(session, undefined, { ...endpointOptions, raw: socket, serverName })
+        // Node tells us from within SSL_read, and would run whatever awaits this there as well. Resetting the endpoint
+        // frees the SSL below it: the process then dies of a segmentation fault.
+        setImmediate(resolve, endpoint)
       } else {
         session.destroy()
         socket.destroy()
