@@ -114,7 +114,7 @@ Try it:
   curl ${http.url.href}
   curl -H 'Host: ${http.url.host}' http://127.0.0.1:${http.url.port}/     where that name does not resolve
   curl --cacert ${certificate} ${https.url.href}
-  echo hello | nc -N 127.0.0.1 ${tcp.url.port}                    an echo over TCP
+  echo hello | curl -s -m 1 telnet://127.0.0.1:${tcp.url.port}     an echo over TCP
 
 Token, certificate and logs are in ${stateFolder}/. Stop with Ctrl-C.`)
 }
