@@ -58,6 +58,11 @@ export function join(socketA: Socket, socketB: Socket, options: SocketJoinOption
   readJoinLimits(options)
   const plane = defaultDataPlane()
   const a = plane.adopt(socketA, options.headA)
-  const b = plane.adopt(socketB, options.headB)
-  return plane.join(a, b, options)
+  try {
+    return plane.join(a, plane.adopt(socketB, options.headB), options)
+  } catch (error) {
+    // Only when the system has no descriptor left for the second one.
+    a.destroy('reset')
+    throw error
+  }
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
-import { checkAdoptable } from '../adopt-check.ts'
+import { checkAdoptable, markTaken } from '../adopt-check.ts'
 import type {
   DataPlane,
   DataPlaneMode,
@@ -108,6 +108,7 @@ export class StreamDataPlane implements DataPlane, ListenerOwner {
  * end it, and without `allowHalfOpen` Node would answer a FIN with a FIN. 'error' and 'close' listeners stay.
  */
 function takeFromUser(socket: Socket): void {
+  markTaken(socket)
   socket.unpipe()
   socket.removeAllListeners('data')
   socket.removeAllListeners('readable')

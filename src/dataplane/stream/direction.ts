@@ -5,6 +5,8 @@ import { now } from './wheel.ts'
 export interface DirectionOwner {
   /** The source sent FIN. */
   onFin(): void
+  /** The source is not being read for now. */
+  onPaused(): void
   /** Everything is out, and the FIN if there was one to forward. */
   onEnded(): void
   /** After {@link Direction.sourceGone}: everything that the source sent is out. */
@@ -18,7 +20,7 @@ export type Closing = 'no' | 'fin' | 'no-fin' | 'reset'
 export abstract class Direction implements PortReader, PortWriter {
   readonly source: Port
   readonly sink: Port
-  readonly #owner: DirectionOwner
+  protected readonly owner: DirectionOwner
   /** Bytes given to the sink before the join; the count starts there. */
   readonly #base: number
   #closing: Closing = 'no'
@@ -31,7 +33,7 @@ export abstract class Direction implements PortReader, PortWriter {
   constructor(source: Port, sink: Port, owner: DirectionOwner) {
     this.source = source
     this.sink = sink
-    this.#owner = owner
+    this.owner = owner
     this.#base = sink.given
   }
 
@@ -88,7 +90,7 @@ export abstract class Direction implements PortReader, PortWriter {
   abstract onChunk(chunk: Buffer): void
 
   onEnd(): void {
-    this.#owner.onFin()
+    this.owner.onFin()
   }
 
   onWritten(): void {
@@ -109,11 +111,11 @@ export abstract class Direction implements PortReader, PortWriter {
 
   protected settle(): void {
     if (this.#stopped || this.#closing === 'no' || !this.drained()) return
-    if (this.#closing === 'reset') this.#owner.onFlushed()
+    if (this.#closing === 'reset') this.owner.onFlushed()
     else if (!this.#ended) {
       this.#ended = true
       if (this.#closing === 'fin') this.sink.end()
-      this.#owner.onEnded()
+      this.owner.onEnded()
     }
   }
 }

@@ -3,6 +3,8 @@ import type { Port, PortReader, PortWriter } from './port.ts'
 
 /** A direction whose bytes the caller moves with the endpoints' own `read` and `write`. */
 export class DrivenDirection extends Direction {
+  /** The caller's affair. */
+  readonly paused = false
   readonly #reader: PortReader
   readonly #writer: PortWriter
 

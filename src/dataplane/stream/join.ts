@@ -26,6 +26,9 @@ const flushMs = 5_000
  */
 const graceMs = 100
 
+/** How often a source that is not being read is looked at, ms. */
+const probeMs = 1_000
+
 const none: DirectionOptions = {}
 
 /**
@@ -71,6 +74,9 @@ class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
   #reason: EndReason = 'eof'
   #errno = ''
   #finAt: number | undefined
+  /** A source is paused or has ended: somebody has to look whether it was reset. */
+  #probing = false
+  #lostAt: number | undefined
   /** The direction from the side that failed. */
   #out: Pump | DrivenDirection | undefined
   #result: JoinResult | undefined
@@ -128,7 +134,14 @@ class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
 
   onFin(): void {
     this.#finAt ??= now()
+    this.#probing = true
     if (this.#phase === 'open') this.#schedule()
+  }
+
+  onPaused(): void {
+    if (this.#probing) return
+    this.#probing = true
+    this.#schedule()
   }
 
   onEnded(): void {
@@ -163,7 +176,7 @@ class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
       this.#over(this.#reason)
       return
     }
-    const reason = this.#limitReached(time)
+    const reason = this.#probe(time) ?? this.#limitReached(time)
     if (reason === undefined) this.#schedule()
     else this.#over(reason)
   }
@@ -177,6 +190,18 @@ class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
   ): Pump | DrivenDirection {
     if (options.drive === 'caller') return new DrivenDirection(source, sink, this, from, to)
     return new Pump(source, sink, this, options, options.rate instanceof StreamRateLimit ? options.rate : undefined)
+  }
+
+  /** Looks for resets that Node does not see. What came before them has the usual time to get out. */
+  #probe(time: number): EndReason | undefined {
+    const unwatched = [this.#aToB, this.#bToA].filter(({ source, paused }) => paused || source.ended)
+    this.#probing = unwatched.length > 0
+    if (!unwatched.some(({ source }) => source.lost)) return undefined
+    this.#lostAt ??= time
+    const flushing = unwatched.some(({ source, ended }) => source.lost && !ended)
+    if (flushing && time - this.#lostAt < flushMs) return undefined
+    this.#errno = 'ECONNRESET'
+    return 'reset'
   }
 
   #limitReached(time: number): EndReason | undefined {
@@ -203,6 +228,7 @@ class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
     if (halfClosedIdleMs > 0 && this.#finAt !== undefined) {
       next = Math.min(next, Math.max(movedAt, this.#finAt) + halfClosedIdleMs)
     }
+    if (this.#probing) next = Math.min(next, time + probeMs)
     if (stalledMs > 0) next = Math.min(next, time + stalledMs / 4)
     if (next !== Number.POSITIVE_INFINITY) setDeadline(this, next - time)
   }

@@ -1,4 +1,6 @@
 import type { Socket } from 'node:net'
+import { EndCheck } from './end-check.ts'
+import { isLost, tcpHandle } from './handle.ts'
 import { SentCount } from './sent-count.ts'
 import { clearDeadline, setDeadline, type Timed } from './wheel.ts'
 
@@ -29,6 +31,8 @@ const lingerBytes = 65_536
 const lingerMs = 2_000
 /** Limit for getting our last words out at all, ms. */
 const lastWordsMs = 30_000
+/** Limit for a FIN that must leave before a reset can follow, ms. */
+const shutdownMs = 1_000
 
 /**
  * A socket (or a TLS session on one) with every event handled, for its whole life: whatever the peer does shows up at
@@ -43,7 +47,6 @@ export class Port implements Timed {
   readonly #onWritten = (): void => this.#written()
   readonly #onReadable = (): void => this.reader?.onReadable()
   readonly #onData = (chunk: Buffer): void => this.#data(chunk)
-  readonly #onEnd = (): void => this.#end()
   reader: PortReader | undefined
   writer: PortWriter | undefined
   watcher: PortWatcher | undefined
@@ -53,6 +56,7 @@ export class Port implements Timed {
   #mode: 'idle' | 'pull' | 'push' | 'linger' = 'idle'
   #discarded = 0
   #abandoned = false
+  #endCheck: EndCheck | undefined
 
   /** `raw` is the socket below a TLSSocket; `onGone` is called once, when the descriptor is closed. */
   constructor(socket: Socket, raw: Socket | undefined, unix: boolean, onGone: (() => void) | undefined) {
@@ -62,6 +66,7 @@ export class Port implements Timed {
     this.#sent = new SentCount(socket, raw)
     this.#ended = socket.readableEnded
     if (socket.destroyed) this.#failure = errnoOf(socket.errored)
+    socket.on('end', () => this.#end())
     socket.on('error', (error) => this.#fail(errnoOf(error)))
     socket.on('close', () => {
       clearDeadline(this)
@@ -88,6 +93,14 @@ export class Port implements Timed {
     return this.socket.destroyed || this.#failure !== undefined
   }
 
+  /**
+   * True when the connection was reset though nobody could notice: the port is paused, or its FIN has been read and
+   * Node looks no more. What came before is still readable. False once we have sent FIN, when it can't be known.
+   */
+  get lost(): boolean {
+    return !this.#unix && !this.socket.writableEnded && isLost(this.#raw ?? this.socket)
+  }
+
   /** Bytes written and not yet finished, in Node's queue and libuv's. */
   get pending(): number {
     return this.socket.writableLength
@@ -110,7 +123,6 @@ export class Port implements Timed {
   arm(): void {
     if (this.#mode !== 'idle') return
     this.#mode = 'pull'
-    this.socket.on('end', this.#onEnd)
     this.socket.on('readable', this.#onReadable)
   }
 
@@ -122,7 +134,6 @@ export class Port implements Timed {
 
   /** Has every chunk handed to the reader as it comes, until {@link pause}. */
   flow(): void {
-    if (this.#mode === 'idle') this.socket.on('end', this.#onEnd)
     this.socket.off('readable', this.#onReadable)
     if (this.#mode !== 'push' && this.#mode !== 'linger') this.socket.on('data', this.#onData)
     this.#mode = 'push'
@@ -157,16 +168,18 @@ export class Port implements Timed {
     this.reader = this.writer = this.watcher = undefined
     this.socket.off('readable', this.#onReadable)
     this.socket.off('data', this.#onData)
-    this.socket.off('end', this.#onEnd)
+    this.#endCheck?.cancel()
   }
 
   /** RST at once (unix sockets have none and close). What is on its way is lost. */
   reset(): void {
     this.#abandon()
-    const lowest = this.#raw ?? this.socket
-    if (lowest.destroyed || this.#unix || lowest.connecting) this.socket.destroy()
-    else lowest.resetAndDestroy()
-    if (this.#raw !== undefined) this.socket.destroy()
+    const { socket } = this
+    if (socket.writableEnded && !socket.writableFinished && !socket.destroyed) {
+      // libuv refuses to reset while it shuts down, and would leave the descriptor open; that takes a turn or two.
+      setDeadline(this, shutdownMs)
+      socket.once('finish', () => this.#resetNow())
+    } else this.#resetNow()
   }
 
   /**
@@ -176,6 +189,7 @@ export class Port implements Timed {
   linger(): void {
     this.reader = this.writer = this.watcher = undefined
     const { socket } = this
+    this.#endCheck?.cancel()
     if (socket.destroyed || this.#mode === 'linger') return
     if (socket.writableFinished) setDeadline(this, lingerMs)
     else {
@@ -194,9 +208,18 @@ export class Port implements Timed {
 
   #abandon(): void {
     this.#abandoned = true
+    this.#endCheck?.cancel()
     clearDeadline(this)
     this.#sent.freeze()
     this.reader = this.writer = this.watcher = undefined
+  }
+
+  #resetNow(): void {
+    clearDeadline(this)
+    const lowest = this.#raw ?? this.socket
+    if (lowest.destroyed || this.#unix) this.socket.destroy()
+    else lowest.resetAndDestroy()
+    if (this.#raw !== undefined) this.socket.destroy()
   }
 
   #data(chunk: Buffer): void {
@@ -209,6 +232,12 @@ export class Port implements Timed {
   }
 
   #end(): void {
+    if (this.#mode === 'linger' || this.#unix || tcpHandle(this.#raw ?? this.socket) === undefined) this.#ended = true
+    else this.#endCheck = new EndCheck(this.socket, this.#raw, () => this.#confirmedEnd())
+    if (this.#ended) this.reader?.onEnd()
+  }
+
+  #confirmedEnd(): void {
     this.#ended = true
     this.reader?.onEnd()
   }

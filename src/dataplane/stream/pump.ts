@@ -97,6 +97,11 @@ export class Pump extends Direction implements RateWaiter {
     this.#left = 0
   }
 
+  /** The source stands still: what happens to it goes unnoticed. */
+  get paused(): boolean {
+    return this.#paused
+  }
+
   #pump(): void {
     if (this.stopped) return
     while (this.#queue.length > 0 && this.sink.pending === 0) {
@@ -116,7 +121,9 @@ export class Pump extends Direction implements RateWaiter {
     const pause = this.#queue.length > 0 || this.sink.pending > 0 || this.#discarded > maxDiscarded
     if (pause === this.#paused) return
     this.#paused = pause
-    if (pause) this.source.pause()
-    else this.source.resume()
+    if (pause) {
+      this.source.pause()
+      this.owner.onPaused()
+    } else this.source.resume()
   }
 }

@@ -3,6 +3,8 @@ import { checkServerIdentity, connect, createSecureContext, type SecureContext, 
 import { MillraceError } from '../../errors.ts'
 import type { TlsOptions } from '../types.ts'
 import { StreamEndpoint, type StreamEndpointOptions } from './endpoint.ts'
+import { tcpHandle } from './handle.ts'
+import { errnoOf } from './port.ts'
 import { tlsError } from './tls-errors.ts'
 
 const contexts = new WeakMap<TlsOptions, SecureContext>()
@@ -45,6 +47,7 @@ export function secureSocket(
     const settle = (error: MillraceError | undefined): void => {
       clearTimeout(timer)
       session.off('close', onClose)
+      session.off('end', onClose)
       session.off('_tlsError', onError)
       if (error === undefined) {
         session.off('error', onError)
@@ -54,8 +57,7 @@ export function secureSocket(
         // frees the SSL below it: the process then dies of a segmentation fault.
         setImmediate(resolve, endpoint)
       } else {
-        session.destroy()
-        socket.destroy()
+        giveUp(session, socket, error)
         reject(error)
       }
     }
@@ -67,7 +69,15 @@ export function secureSocket(
     session.on('error', onError)
     session.on('_tlsError', onError)
     session.on('close', onClose)
+    session.on('end', onClose)
   })
+}
+
+/** OpenSSL's own refusals have an alert on its way, which a reset would destroy; for all others the peer gets one. */
+function giveUp(session: TLSSocket, socket: Socket, error: MillraceError): void {
+  if (!errnoOf(error.cause).startsWith('ERR_SSL') && tcpHandle(socket) !== undefined) socket.resetAndDestroy()
+  session.destroy()
+  socket.destroy()
 }
 
 function startSession(socket: Socket, options: TlsOptions): TLSSocket {
