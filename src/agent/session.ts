@@ -36,7 +36,7 @@ export interface SessionOptions {
   readonly onRoundTrip: (rttMs: number) => void
 }
 
-const offered: readonly Extension[] = ['ticket', 'close', 'ping2', 'origin']
+const offered: readonly Extension[] = ['ticket', 'close', 'drain', 'ping2', 'origin']
 
 /** One control connection, from dialing to its end. */
 export class Session {
@@ -127,6 +127,9 @@ export class Session {
       case 'TunnelClosed':
         this.#tunnelClosed(message.Url, message.Reason)
         break
+      case 'Drain':
+        this.#finish({ kind: 'lost', reason: `the relay takes no more visitors: ${printable(message.Reason)}` })
+        break
       case 'unknown':
         this.#options.agent.log.warn('agent.skipped', { type: message.name }, 'a message of a type unknown here')
         break
@@ -136,7 +139,6 @@ export class Session {
       case 'RegProxy':
       case 'StartProxy':
       case 'CloseTunnel':
-      case 'Drain':
         this.#options.agent.log.warn('agent.skipped', { type: message.type }, 'a message that has no business here')
         break
     }

@@ -19,8 +19,9 @@ export async function within<T>(promise: Promise<T>, what: string, ms = patience
 /** A queue that readers can wait on. */
 export class Mailbox<T> {
   readonly #items: T[] = []
-  readonly #readers: ((item: T) => void)[] = []
+  readonly #readers: { readonly take: (item: T) => void; readonly giveUp: (error: Error) => void }[] = []
   readonly #what: string
+  #closed = false
 
   constructor(what: string) {
     this.#what = what
@@ -30,14 +31,22 @@ export class Mailbox<T> {
   put(item: T): void {
     const reader = this.#readers.shift()
     if (reader === undefined) this.#items.push(item)
-    else reader(item)
+    else reader.take(item)
   }
 
-  /** Takes the next item. */
+  /** Takes the next item; rejects when none comes. */
   async next(): Promise<T> {
     const item = this.#items.shift()
     if (item !== undefined) return item
-    return within(new Promise<T>((resolve) => this.#readers.push(resolve)), this.#what)
+    if (this.#closed) throw new Error(`no ${this.#what}: it has ended`)
+    const waiting = new Promise<T>((take, giveUp) => this.#readers.push({ take, giveUp }))
+    return within(waiting, this.#what)
+  }
+
+  /** Says that no more will come. */
+  close(): void {
+    this.#closed = true
+    for (const { giveUp } of this.#readers.splice(0)) giveUp(new Error(`no ${this.#what}: it has ended`))
   }
 
   /** Items that nobody has taken. */

@@ -5,7 +5,7 @@ import { decodeFrame, encodeMessage, findFrameEnd } from '../../src/wire/codec.t
 import { maxFrame } from '../../src/wire/limits.ts'
 import type { Message, MessageType, UnknownMessage } from '../../src/wire/messages.ts'
 import { looksLikeTls } from '../../src/wire/sniff.ts'
-import type { TestCertificate } from './certificate.ts'
+import type { TestCertificate } from '../dataplane/certificate.ts'
 import { Mailbox, within } from './events.ts'
 
 /** One connection at a {@link FakeRelay}, or any socket of a test, read by frames or raw. */

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { defaultTimings } from '../../src/agent/options.ts'
+import { makeCertificate } from '../dataplane/certificate.ts'
 import { header } from '../wire/frames.ts'
-import { makeCertificate } from './certificate.ts'
 import { deadPort, startAgent, startRelay, tcpTunnel, tunnelUp } from './setup.ts'
 
 const url = 'tcp://relay.test:20001'
-const extended = { extensions: ['ticket', 'close', 'ping2', 'origin'] }
+const extended = { extensions: ['ticket', 'close', 'drain', 'ping2', 'origin'] }
 
 describe('a session of the agent', () => {
   it('authenticates, asks for its tunnel and says that it is up', async (t) => {
@@ -26,7 +26,7 @@ describe('a session of the agent', () => {
         OS: '',
         Arch: '',
         ClientId: '',
-        Extensions: ['ticket', 'close', 'ping2', 'origin'],
+        Extensions: ['ticket', 'close', 'drain', 'ping2', 'origin'],
       },
     )
     control.send({ type: 'AuthResp', Version: '2', MmVersion: '1.7', ClientId: 'id', Error: '', Extensions: [] })
@@ -104,7 +104,7 @@ describe('a session of the agent', () => {
 
   it('says at once that a certificate is not trusted', async (t) => {
     const relay = await startRelay(t)
-    const { cert } = await makeCertificate()
+    const { cert } = await makeCertificate(['localhost', '127.0.0.1', '::1'])
     const { up } = startAgent(t, relay.port, tcpTunnel(1), { trust: { kind: 'ca', pem: cert } })
     await assert.rejects(up, { code: 'ERR_AGENT_TRUST', message: /--ca FILE/ })
   })
@@ -185,6 +185,16 @@ describe('a session of the agent', () => {
     const control = await tunnelUp(relay, url, extended)
     control.send({ type: 'TunnelClosed', Url: url, Reason: 'closed by the operator' })
     assert.equal((await log.line('tunnel.down')).fields['reason'], 'closed by the operator')
+    await tunnelUp(relay, url, extended)
+  })
+
+  it('leaves a relay that drains, and asks again', async (t) => {
+    const relay = await startRelay(t)
+    const { log } = startAgent(t, relay.port, tcpTunnel(1))
+    const control = await tunnelUp(relay, url, extended)
+    control.send({ type: 'Drain', Reason: 'new version' })
+    assert.match(String((await log.line('agent.disconnected')).fields['reason']), /new version/)
+    await control.end()
     await tunnelUp(relay, url, extended)
   })
 

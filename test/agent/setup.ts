@@ -4,12 +4,12 @@ import type { TestContext } from 'node:test'
 import { Agent } from '../../src/agent/agent.ts'
 import { type AgentOptions, defaultTimings, type TunnelSpec } from '../../src/agent/options.ts'
 import { createDataPlane } from '../../src/dataplane/create.ts'
-import { makeCertificate, type TestCertificate } from './certificate.ts'
+import { makeCertificate, type TestCertificate } from '../dataplane/certificate.ts'
 import { Mailbox, RecordingLogger, within } from './events.ts'
 import { FakeRelay, Wire } from './fake-relay.ts'
 
 /** One certificate for a whole test file. */
-export const certificate: TestCertificate = await makeCertificate()
+export const certificate: TestCertificate = await makeCertificate(['localhost', '127.0.0.1', '::1'])
 
 /** One data plane for a whole test file, of the mode that MILLRACE_DATAPLANE names. */
 export const dataPlane = createDataPlane()

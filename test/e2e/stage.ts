@@ -36,13 +36,10 @@ export async function startRelay(
 ): Promise<RelayProcess> {
   const state = again?.state ?? (await scratch(t))
   const any = '127.0.0.1:0'
-  const relay = new Millrace(t, [
-    'relay',
-    ...['--tunnel-addr', again?.tunnel ?? any],
-    ...['--http-addr', again?.http ?? any],
-    ...(secure ? ['--https-addr', again?.https ?? any] : []),
-    ...['--state-dir', state, '--token-sha256', tokenSha256, '--log-format', 'json', ...args],
-  ])
+  const flags = ['--tunnel-addr', again?.tunnel ?? any, '--http-addr', again?.http ?? any]
+  if (secure) flags.push('--https-addr', again?.https ?? any)
+  flags.push('--state-dir', state, '--token-sha256', tokenSha256, '--log-format', 'json')
+  const relay = new Millrace(t, ['relay', ...flags, ...args])
   const address = async (role: string) =>
     String((await relay.line('relay.listening', (line) => line['role'] === role))['address'])
   const [tunnel, http, https] = await Promise.all([address('tunnel'), address('http'), secure ? address('https') : ''])
