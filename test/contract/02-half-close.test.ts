@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { describe } from 'node:test'
 import { adopted, contract, ended, joins, tcp, tcpToUnix, unix, unixToTcp } from './harness/contract.ts'
 import { settled, sleep, turns } from './harness/wait.ts'
 
@@ -101,47 +102,6 @@ contract('contract/2 FIN waits behind a stalled reader', { on: [tcp, unix, tcpTo
 })
 
 contract(
-  'contract/2 nobody but a FIN for longer than the half-closed limit',
-  { who: joins, on: [tcp, unix] },
-  async ({ open }) => {
-    const bed = await open({ halfClosedIdleMs: 700 })
-    await bed.a.send(10)
-    bed.a.end()
-    await bed.b.untilFin(10)
-    // Bytes keep it alive.
-    const began = performance.now()
-    let sent = 0
-    while (performance.now() - began < 1_500) {
-      await bed.b.send(1)
-      sent++
-      await sleep(50)
-    }
-    await bed.a.untilReceived(sent)
-    const quiet = performance.now()
-    const result = await ended(bed, { reason: 'half-closed-idle', aToB: 10, bToA: sent })
-    const took = performance.now() - quiet
-    assert.ok(took > 400 && took < 6_000, `ended ${took} ms after the last byte`)
-    assert.ok(result !== undefined && result.durationMs >= 1_500)
-    await bed.a.until('the end', () => bed.a.closed)
-    await bed.b.untilReset()
-  },
-)
-
-contract(
-  'contract/2 the half-closed limit does not count before a FIN',
-  { who: joins, on: [tcp] },
-  async ({ open }) => {
-    const bed = await open({ halfClosedIdleMs: 200 })
-    await sleep(2_500)
-    await bed.a.send(5)
-    await bed.b.untilReceived(5)
-    bed.a.end()
-    bed.b.end()
-    await ended(bed, { reason: 'eof', aToB: 5, bToA: 0 })
-  },
-)
-
-contract(
   'contract/2 the quiet side of a half-closed join may end without a byte',
   { on: [tcp, unix, unixToTcp] },
   async ({ open }) => {
@@ -154,3 +114,46 @@ contract(
     await ended(bed, { reason: 'eof', aToB: 0, bToA: 0 })
   },
 )
+
+describe('half-closed limit', { concurrency: 8 }, () => {
+  contract(
+    'contract/2 nobody but a FIN for longer than the half-closed limit',
+    { who: joins, on: [tcp, unix] },
+    async ({ open }) => {
+      const bed = await open({ halfClosedIdleMs: 700 })
+      await bed.a.send(10)
+      bed.a.end()
+      await bed.b.untilFin(10)
+      // Bytes keep it alive.
+      const began = performance.now()
+      let sent = 0
+      while (performance.now() - began < 1_500) {
+        await bed.b.send(1)
+        sent++
+        await sleep(50)
+      }
+      await bed.a.untilReceived(sent)
+      const quiet = performance.now()
+      const result = await ended(bed, { reason: 'half-closed-idle', aToB: 10, bToA: sent })
+      const took = performance.now() - quiet
+      assert.ok(took > 400 && took < 6_000, `ended ${took} ms after the last byte`)
+      assert.ok(result !== undefined && result.durationMs >= 1_500)
+      await bed.a.until('the end', () => bed.a.closed)
+      await bed.b.untilReset()
+    },
+  )
+
+  contract(
+    'contract/2 the half-closed limit does not count before a FIN',
+    { who: joins, on: [tcp] },
+    async ({ open }) => {
+      const bed = await open({ halfClosedIdleMs: 200 })
+      await sleep(2_500)
+      await bed.a.send(5)
+      await bed.b.untilReceived(5)
+      bed.a.end()
+      bed.b.end()
+      await ended(bed, { reason: 'eof', aToB: 5, bToA: 0 })
+    },
+  )
+})

@@ -15,7 +15,8 @@ function legalPaths(contestant: Contestant): readonly Path[] {
       return ['copy']
     case 'splice':
       return ['splice', 'copy']
-    default:
+    case 'stream':
+    case 'direct':
       return ['stream']
   }
 }

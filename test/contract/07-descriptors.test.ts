@@ -90,22 +90,17 @@ contract('contract/7 after 200 joins of every ending nothing is left', where, as
       void bed.a.send(300_000)
       bed.b.reset()
     },
-    (bed) => {
-      bed.a.end()
-    },
   ]
   for (let round = 0; round < 200; round += endings.length) {
     const beds: Bed[] = []
     for (const finish of endings) {
-      const bed = await bench.open({ halfClosedIdleMs: 300 })
+      const bed = await bench.open()
       void bed.a.untilOver().then(() => {
         bed.a.end()
       })
-      if (finish !== endings.at(-1)) {
-        void bed.b.untilOver().then(() => {
-          bed.b.end()
-        })
-      }
+      void bed.b.untilOver().then(() => {
+        bed.b.end()
+      })
       await bed.a.send(2_000)
       await bed.b.untilReceived(2_000)
       finish(bed)
@@ -226,11 +221,13 @@ contract('contract/7 joins that end by a limit leave nothing', onTcp, async (ben
   for (let count = 0; count < 6; count++) {
     const a = await connected(plane, bench.pairing.a, 'a', bench.t)
     const b = await connected(plane, bench.pairing.b, 'b', bench.t)
-    const options = [{ idleMs: 100 }, { maxDurationMs: 200 }, { idleMs: 50, maxDurationMs: 50 }][count % 3] ?? {}
-    beds.push(joinUp(plane, a, b, bench.t, options))
+    const options = [{ idleMs: 100 }, { maxDurationMs: 200 }, { halfClosedIdleMs: 100 }][count % 3] ?? {}
+    const bed = joinUp(plane, a, b, bench.t, options)
+    bed.a.end()
+    beds.push(bed)
   }
   for (const bed of beds) {
-    await ended(bed, { reason: ['idle', 'limit'] })
+    await ended(bed, { reason: ['idle', 'limit', 'half-closed-idle'] })
     bed.a.socket.destroy()
     bed.b.socket.destroy()
   }

@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert'
-import type { TLSSocket } from 'node:tls'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { Endpoint, TlsOptions } from '../../src/dataplane/types.ts'
-import { makeAuthority } from './harness/certificates.ts'
+import { type Identity, makeAuthority } from './harness/certificates.ts'
 import { type Bench, contract, joins, tcp, unix } from './harness/contract.ts'
 import { collect, endpointOf, rejects } from './harness/raw.ts'
 import { nodeSession, tlsOptions } from './harness/tls-bed.ts'
@@ -34,17 +35,17 @@ async function secured(
 async function failure(
   bench: Bench,
   options: TlsOptions,
-  farEnd: (socket: import('node:net').Socket) => void,
+  farEnd: (socket: Socket) => Socket,
   ...codes: Parameters<typeof rejects>[1][]
 ): Promise<string> {
   const { plane } = bench.contestant
   assert.ok(plane)
   const { endpoint, socket } = await endpointOf(bench)
   const outcome = rejects(plane.secure(endpoint, options), ...codes)
-  farEnd(socket)
+  const watched = collect(farEnd(socket))
   const error = await outcome
   // The plain endpoint is used up: its peer sees an end.
-  await collect(socket).ended
+  await watched.ended
   return error.message
 }
 
@@ -83,7 +84,10 @@ for (const role of ['server', 'client'] as const) {
     const message = await failure(
       bench,
       tlsOptions(role, authority),
-      (socket) => socket.write('GET / HTTP/1.1\r\nHost: example.org\r\n\r\n'),
+      (socket) => {
+        socket.write('GET / HTTP/1.1\r\nHost: example.org\r\n\r\n')
+        return socket
+      },
       'ERR_TLS',
     )
     assert.doesNotMatch(message, /PRIVATE KEY/)
@@ -92,7 +96,7 @@ for (const role of ['server', 'client'] as const) {
   contract(`tls endpoint: silence, as ${role}`, where, async (bench) => {
     const began = performance.now()
     const options = { ...tlsOptions(role, authority), handshakeTimeoutMs: 300 }
-    const message = await failure(bench, options, () => undefined, 'ERR_TLS_TIMEOUT')
+    const message = await failure(bench, options, (socket) => socket, 'ERR_TLS_TIMEOUT')
     const took = performance.now() - began
     assert.ok(took > 200 && took < 8_000, `${took} ms`)
     assert.match(message, /300 ms/)
@@ -106,9 +110,11 @@ for (const role of ['server', 'client'] as const) {
 }
 
 /** A server of Node's with the wrong papers. */
-function impostor(identity: { cert: string; key: string }): (socket: import('node:net').Socket) => void {
+function impostor(identity: Identity): (socket: Socket) => Socket {
   return (socket) => {
-    void nodeSession(socket, 'client', { ...authority, localhost: identity }).catch(() => undefined)
+    const session = new TLSSocket(socket, { isServer: true, ...identity })
+    session.on('error', () => undefined)
+    return session
   }
 }
 

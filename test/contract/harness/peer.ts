@@ -24,6 +24,7 @@ export class Peer {
   /** Bytes given to the socket. */
   sent = 0
   readonly #raw: Socket
+  readonly #tcp: boolean
   readonly #sendSeed: number
   readonly #receiveSeed: number
   #fault: Error | undefined
@@ -32,6 +33,8 @@ export class Peer {
   constructor(socket: Socket, name: string, sendSeed: number, receiveSeed: number, raw = socket) {
     this.socket = socket
     this.#raw = raw
+    // Asked while the peer is surely there.
+    this.#tcp = raw.remoteAddress !== undefined
     this.name = name
     this.#sendSeed = sendSeed
     this.#receiveSeed = receiveSeed
@@ -42,7 +45,12 @@ export class Peer {
       this.#wake()
     })
     socket.on('end', () => {
-      this.#saw('fin')
+      // libuv reports an end, too, when bytes and a reset arrive together; the kernel then knows no peer any more.
+      if (this.#tcp && !socket.writableEnded && isLost(raw)) {
+        this.errno = 'ECONNRESET'
+        this.#saw('rst')
+        socket.destroy()
+      } else this.#saw('fin')
     })
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.errno = error.code ?? error.message
@@ -104,10 +112,13 @@ export class Peer {
     if (this.socket.writable) this.socket.end()
   }
 
-  /** RST at once; unix sockets, which have none, close. */
+  /** RST at once, or right behind a FIN that is still to leave; unix sockets, which have none, close. */
   reset(): void {
-    if (this.#raw.remoteAddress === undefined) this.#raw.destroy()
-    else this.#raw.resetAndDestroy()
+    const { socket } = this
+    if (!this.#tcp) this.#raw.destroy()
+    else if (!socket.writableEnded || socket.writableFinished) this.#raw.resetAndDestroy()
+    // libuv refuses to reset while it shuts down, and Node then never closes the descriptor.
+    else socket.once('finish', () => this.#raw.resetAndDestroy())
   }
 
   /** Stops reading, so that the window closes. */
@@ -194,4 +205,12 @@ export class Peer {
     this.#waiting = []
     for (const wake of waiting) wake()
   }
+}
+
+/** True when the connection is gone from the kernel, which happens by a reset as long as we have not sent FIN. */
+function isLost(socket: Socket): boolean {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  if (typeof handle !== 'object' || handle === null) return false
+  const getpeername: unknown = Reflect.get(handle, 'getpeername')
+  return typeof getpeername === 'function' && Reflect.apply(getpeername, handle, [{}]) !== 0
 }
