@@ -29,14 +29,12 @@ void Endpoint::rearm() { worker_->wheel.arm(timer_, deadline_); }
 void Endpoint::enter(Join& join) {
   stage_ = Stage::Joined;
   join_ = &join;
-  deadline_ = kNever;
-  worker_->wheel.cancel(timer_);
 }
 
 void Endpoint::on_ready(uint32_t events) {
   switch (stage_) {
     case Stage::Connecting:
-      return finish_connect();
+      return finish_connect(events);
     case Stage::Open:
       socket.note(events);
       return serve();
@@ -60,19 +58,19 @@ void Endpoint::on_timer(Millis now) {
     case Stage::Connecting:
       return gone(ETIMEDOUT);
     case Stage::Open:
+    case Stage::Waiting:
     case Stage::Joined:
       if (read_max_ == 0) return;
       read_max_ = 0;
       return emit(EventType::Read, static_cast<uint32_t>(ReadStatus::TimedOut));
     case Stage::Closing:
       return gone(0);
-    case Stage::Waiting:
     case Stage::Closed:
       return;
   }
 }
 
-void Endpoint::finish_connect() {
+void Endpoint::finish_connect(uint32_t events) {
   int error = 0;
   socklen_t length = sizeof error;
   const Syscalls& sys = worker_->sys;
@@ -94,8 +92,7 @@ void Endpoint::finish_connect() {
   record.local = local.pack();
   record.remote = remote.pack();
   worker_->emit(*client_, record);
-  // What came with the handshake's last edge: bytes, or an end already.
-  socket.note(EPOLLIN | EPOLLOUT);
+  socket.note(events);
   serve();
 }
 

@@ -78,7 +78,7 @@ class Endpoint final : public Pollable, public TimerTarget {
   void on_timer(Millis now) override;
 
  private:
-  void finish_connect();
+  void finish_connect(uint32_t events);
   void serve_read();
   void serve_writes();
   void report_end();

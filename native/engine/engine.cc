@@ -184,14 +184,17 @@ void Engine::detach(Client& client) {
   done.wait();
 }
 
-EngineStats Engine::stats() const {
+EngineStats Engine::stats() {
   EngineStats total;
+  {
+    const std::lock_guard lock(state_.registry.mutex());
+    total.endpoints = state_.registry.live();
+  }
   total.workers = static_cast<uint32_t>(state_.workers.size());
   total.splice_works = state_.splice_works;
   total.listeners = listeners_.load(std::memory_order_relaxed);
   for (const auto& worker : state_.workers) {
     const WorkerStats& stats = worker->stats;
-    total.endpoints += stats.endpoints.load(std::memory_order_relaxed);
     total.joins += stats.joins.load(std::memory_order_relaxed);
     total.pipes += stats.pipes.load(std::memory_order_relaxed);
     for (size_t i = 0; i < total.fallbacks.size(); ++i) {

@@ -77,7 +77,7 @@ class Engine {
   // never called again.
   void detach(Client& client);
 
-  EngineStats stats() const;
+  EngineStats stats();
 
  private:
   // Posts to the endpoint's owner; false when it is gone.

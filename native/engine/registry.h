@@ -33,8 +33,12 @@ class Registry {
     }
     slots_[index].worker = worker;
     slots_[index].live = true;
+    ++live_;
     return (static_cast<uint64_t>(slots_[index].generation) << kIndexBits) | index;
   }
+
+  // Endpoints that exist.
+  uint32_t live() const { return live_; }
 
   // The owner's index, or -1 for a stale id.
   int owner(EndpointId id) const {
@@ -49,6 +53,7 @@ class Registry {
     if (owner(id) < 0) return;
     const uint32_t index = static_cast<uint32_t>(id & (kCapacity - 1));
     slots_[index].live = false;
+    --live_;
     if (++slots_[index].generation == 0) slots_[index].generation = 1;
     free_.push_back(index);
   }
@@ -62,6 +67,7 @@ class Registry {
   std::mutex mutex_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;
+  uint32_t live_ = 0;
 };
 
 }  // namespace millrace

@@ -19,7 +19,6 @@ enum class Fallback : uint8_t {
 };
 
 struct alignas(64) WorkerStats {
-  std::atomic<int64_t> endpoints{0};
   std::atomic<int64_t> joins{0};
   std::atomic<int64_t> pipes{0};
   std::array<std::atomic<uint64_t>, static_cast<size_t>(Fallback::kCount)> fallbacks{};

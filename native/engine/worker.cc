@@ -175,7 +175,6 @@ void Worker::add(std::unique_ptr<Endpoint> endpoint) {
   Endpoint& added = *endpoint;
   added.attach(this);
   endpoints_[added.id()] = std::move(endpoint);
-  stats.endpoints.fetch_add(1, std::memory_order_relaxed);
   // An endpoint that can't be watched would hang for ever.
   if (const int error = watch(added.socket.fd(), added, kDataEvents); error != 0) added.destroy(true, error);
 }
@@ -188,7 +187,6 @@ void Worker::remove(Endpoint& endpoint) {
   }
   const auto found = endpoints_.find(endpoint.id());
   if (found == endpoints_.end()) return;
-  stats.endpoints.fetch_sub(1, std::memory_order_relaxed);
   dead_endpoints_.push_back(std::move(found->second));
   endpoints_.erase(found);
   if (paused_listeners == 0) return;

@@ -111,6 +111,8 @@ class Worker {
   std::unordered_map<EndpointId, std::unique_ptr<Endpoint>> endpoints_;
   std::unordered_map<EndpointId, std::unique_ptr<Join>> joins_;  // by the id of side a
   std::unordered_map<ListenerId, std::unique_ptr<Listener>> listeners_;
+  // finish() of joins whose other side is still on its way: it comes after whatever is on its way with it.
+  std::unordered_map<EndpointId, std::vector<FinishCommand>> early_finishes_;
   std::vector<Join*> run_queue_;
   std::vector<Join*> running_;
   std::vector<Client*> to_ring_;

@@ -130,7 +130,11 @@ void Worker::handle(AbortCommand& command) {
 }
 
 void Worker::handle(FinishCommand& command) {
-  if (const auto found = joins_.find(command.id); found != joins_.end()) found->second->finish(command.a_to_b, command.fin);
+  if (const auto found = joins_.find(command.id); found != joins_.end()) {
+    found->second->finish(command.a_to_b, command.fin);
+  } else if (Endpoint* endpoint = find(command.id); endpoint && endpoint->stage() == Endpoint::Stage::Waiting) {
+    early_finishes_[command.id].push_back(command);
+  }
 }
 
 void Worker::handle(JoinCommand& command) {
@@ -180,7 +184,6 @@ void Worker::handle(FetchCommand& command) {
     const auto found = endpoints_.find(command.id);
     deliver->endpoint = std::move(found->second);
     endpoints_.erase(found);
-    stats.endpoints.fetch_sub(1, std::memory_order_relaxed);
     deliver->endpoint->attach(nullptr);
   }
   // One critical section, so that no command for the endpoint can overtake another.
@@ -201,9 +204,13 @@ void Worker::handle(std::unique_ptr<DeliverCommand>& command) {
     }
     add(std::move(command->endpoint));
   }
+  const EndpointId a = command->spec->a;
+  auto finishes = early_finishes_.extract(a);
   if (closed) return;
   begin(std::move(command->spec));
   for (Command& trailing : command->trailing) dispatch(trailing);
+  if (!finishes) return;
+  for (FinishCommand& finish : finishes.mapped()) handle(finish);
 }
 
 void Worker::handle(ListenCommand& command) {
