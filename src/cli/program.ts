@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, type OutputConfiguration } from 'commander'
 import * as doctor from './doctor.ts'
 import { dieOnUnhandled, exitCodes, fail } from './exit.ts'
 import * as http from './http.ts'
@@ -10,12 +10,13 @@ import * as token from './token.ts'
 /** Parses the command line, runs the command, and ends the process with its exit code. */
 export async function runCli(argv: readonly string[]): Promise<void> {
   dieOnUnhandled()
-  process.exit(await exitCodeOf(argv))
+  process.exit(await exitCodeOf(createProgram(), argv))
 }
 
-async function exitCodeOf(argv: readonly string[]): Promise<number> {
+/** Runs what a command line asks for; resolves with the exit code, when all has been said. */
+export async function exitCodeOf(program: Command, argv: readonly string[]): Promise<number> {
   try {
-    await createProgram().parseAsync(argv)
+    await program.parseAsync(argv)
     return Number(process.exitCode ?? exitCodes.ok)
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
@@ -25,8 +26,9 @@ async function exitCodeOf(argv: readonly string[]): Promise<number> {
 }
 
 /** The whole command line. Each command loads what it runs on only when it runs. */
-export function createProgram(): Command {
+export function createProgram(output: OutputConfiguration = {}): Command {
   const program = new Command('millrace')
+    .configureOutput(output)
     .description('Exposes a service behind NAT through a relay of your own; speaks the ngrok 1.x protocol.')
     .version(packageVersion(), '-V, --version')
     .helpCommand(true)

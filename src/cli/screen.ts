@@ -1,5 +1,11 @@
-import type { WriteStream } from 'node:tty'
 import type { AgentStatus } from '../agent/options.ts'
+
+/** What a screen draws on: a TTY's write stream. */
+export interface Canvas {
+  readonly columns: number
+  readonly rows: number
+  write(text: string): boolean
+}
 
 /** Log lines that the screen keeps. */
 const keptLines = 8
@@ -11,7 +17,7 @@ const frameMs = 100
  * peers arrive here already made printable.
  */
 export class Screen {
-  readonly #out: WriteStream
+  readonly #out: Canvas
   readonly #relay: string
   readonly #lines: string[] = []
   #status: AgentStatus | undefined
@@ -19,7 +25,7 @@ export class Screen {
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(out: WriteStream, relay: string) {
+  constructor(out: Canvas, relay: string) {
     this.#out = out
     this.#relay = relay
   }
