@@ -49,7 +49,12 @@ function settingsOf(given: RelayFile): RelaySettings {
 
 /** Hashes without a name are named after their first digits. */
 function tokensOf({ tokens = [], token_sha256 = [] }: RelayFile): readonly TokenEntry[] {
-  return [...tokens, ...token_sha256.map((sha256) => ({ name: `sha256:${sha256.slice(0, 8)}`, sha256 }))]
+  const named = tokens.map(({ name, sha256, hostnames }) => ({
+    name,
+    sha256,
+    ...(hostnames === undefined ? {} : { hostnames }),
+  }))
+  return [...named, ...token_sha256.map((sha256) => ({ name: `sha256:${sha256.slice(0, 8)}`, sha256 }))]
 }
 
 function limitsOf(given: RelayFile['limits'], defaults: RelayLimits): RelayLimits {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parsePortRange } from '../net/address.ts'
+import { parsePortRange, validateHostname } from '../net/address.ts'
 import { parseDomain, parseListenAddress } from './relay-settings.ts'
 
 /** A string that `parse` understands; what it throws is the issue's message. */
@@ -19,6 +19,14 @@ const sha256 = z
   .string()
   .regex(/^[0-9a-f]{64}$/i, 'expected the SHA-256 of a token: 64 hex digits')
   .transform((text) => text.toLowerCase())
+const hostPattern = parsed((text) =>
+  text.startsWith('*.') ? `*.${validateHostname(text.slice(2))}` : validateHostname(text),
+)
+const token = z.strictObject({
+  name: z.string().min(1).max(100),
+  sha256,
+  hostnames: z.array(hostPattern).optional(),
+})
 const path = z.string().min(1)
 const count = z.int().min(1).max(1_000_000)
 const ms = z.int().min(1).max(3_600_000)
@@ -48,7 +56,7 @@ export const relaySchema = z.strictObject({
   tls_cert: path.optional(),
   tls_key: path.optional(),
   token_sha256: z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(sha256)).optional(),
-  tokens: z.array(z.strictObject({ name: z.string().min(1).max(100), sha256 })).optional(),
+  tokens: z.array(token).optional(),
   open: z.boolean().optional(),
   allow_plain: z.boolean().optional(),
   state_dir: path.optional(),

@@ -10,6 +10,8 @@ export interface TokenEntry {
   readonly name: string
   /** SHA-256 of the token, 64 hex digits. */
   readonly sha256: string
+  /** The host names that its agents may ask for: whole names, or `*.suffix` for all below it. Absent: any. */
+  readonly hostnames?: readonly string[]
 }
 
 /** What peers may make the relay hold or wait for. Each is a key below `limits:` in the config file. */

@@ -13,7 +13,7 @@ import {
   protocolVersion,
   silenceMs,
 } from '../wire/limits.ts'
-import type { Extension, Message, Ping, ReqTunnel, UnknownMessage } from '../wire/messages.ts'
+import type { Extension, Message, ReqTunnel, UnknownMessage } from '../wire/messages.ts'
 import { TicketBook } from '../wire/tickets.ts'
 import { ProxyPool } from './proxy-pool.ts'
 import type { Registrar } from './registrar.ts'
@@ -75,6 +75,10 @@ export class ControlSession implements TunnelOwner {
 
   get identityKey(): string {
     return this.identity.key
+  }
+
+  mayHave(host: string): boolean {
+    return this.identity.mayHave(host)
   }
 
   get closed(): boolean {
@@ -158,8 +162,10 @@ export class ControlSession implements TunnelOwner {
   }
 
   async #serve(): Promise<void> {
-    while (!this.#closed) {
+    for (;;) {
       const message = await readMessage(this.#options.endpoint, maxFrame, Number.POSITIVE_INFINITY)
+      // Closed between the arrival of the message and now: nothing may be registered any more.
+      if (this.#closed) return
       this.#heardAt = performance.now()
       if (message.type === 'ReqTunnel') await this.#openTunnels(message)
       else this.#receive(message)
@@ -169,7 +175,7 @@ export class ControlSession implements TunnelOwner {
   #receive(message: Exclude<Message, ReqTunnel> | UnknownMessage): void {
     switch (message.type) {
       case 'Ping':
-        this.#pong(message)
+        this.#send({ type: 'Pong', ...(message.Time === undefined ? {} : { Time: message.Time }) })
         break
       case 'Pong':
         break
@@ -214,10 +220,6 @@ export class ControlSession implements TunnelOwner {
       this.#send({ type: 'TunnelClosed', Url: url, Reason: 'asked' })
       return
     }
-  }
-
-  #pong({ Time }: Ping): void {
-    this.#send({ type: 'Pong', ...(Time === undefined ? {} : { Time }) })
   }
 
   #requestProxies(count: number): void {

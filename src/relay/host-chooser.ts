@@ -26,12 +26,13 @@ export class HostChooser {
 
   /**
    * A host that `owner` may have for all of `protocols` (one at least). Throws ERR_HOSTNAME for a name that is none,
-   * ERR_TUNNEL_TAKEN.
+   * ERR_TUNNEL_HOST (the token doesn't allow it), ERR_TUNNEL_TAKEN.
    */
   choose(owner: TunnelOwner, request: ReqTunnel, protocols: readonly ('http' | 'https')[]): string {
     const { registry } = this.#options
     const asked = this.#asked(request)
     if (asked !== undefined) {
+      if (!owner.mayHave(asked)) throw new MillraceError('ERR_TUNNEL_HOST', asked)
       if (registry.isHostFree(asked, owner, protocols)) return asked
       const scheme = protocols[0] ?? 'http'
       throw new MillraceError('ERR_TUNNEL_TAKEN', webUrl(scheme, asked, this.#options.ports[scheme] ?? 0))

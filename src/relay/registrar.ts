@@ -2,6 +2,7 @@ import type { RelaySettings } from '../config/relay-settings.ts'
 import type { Endpoint, Listener } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import type { Logger } from '../observe/log.ts'
+import { printable } from '../printable.ts'
 import type { ReqTunnel } from '../wire/messages.ts'
 import type { Affinity } from './affinity.ts'
 import { HostChooser } from './host-chooser.ts'
@@ -79,7 +80,9 @@ export class Registrar {
   #protocols(text: string): readonly TunnelProtocol[] {
     const asked = [...new Set(text.split('+'))]
     const known = asked.filter((name): name is TunnelProtocol => name === 'tcp' || name === 'http' || name === 'https')
-    if (known.length === 0 || known.length < asked.length) throw new MillraceError('ERR_TUNNEL_PROTOCOL', text)
+    if (known.length === 0 || known.length < asked.length) {
+      throw new MillraceError('ERR_TUNNEL_PROTOCOL', JSON.stringify(printable(text)))
+    }
     const { ports } = this.#options
     const available = known.filter((name) => name === 'tcp' || ports[name] !== undefined)
     const [missing] = known.filter((name) => !available.includes(name))

@@ -8,17 +8,19 @@ export interface Identity {
   readonly name: string
   /** Equal for equal tokens only: SHA-256 of the token, hex. Not for logs, as an open relay's tokens may be weak. */
   readonly key: string
+  /** True when the token allows to ask for this host name (lower case). */
+  mayHave(host: string): boolean
 }
 
 /** The tokens that open this relay, as hashes. */
 export class TokenBook {
-  readonly #entries: readonly { readonly name: string; readonly hash: Buffer }[]
+  readonly #entries: readonly (TokenEntry & { readonly hash: Buffer })[]
   readonly #open: boolean
 
   /** Throws ERR_TOKENS_MISSING when there is no token and the relay is not explicitly open. */
   constructor(entries: readonly TokenEntry[], open: boolean) {
     if (entries.length === 0 && !open) throw new MillraceError('ERR_TOKENS_MISSING')
-    this.#entries = entries.map(({ name, sha256 }) => ({ name, hash: Buffer.from(sha256, 'hex') }))
+    this.#entries = entries.map((entry) => ({ ...entry, hash: Buffer.from(entry.sha256, 'hex') }))
     this.#open = open
   }
 
@@ -30,11 +32,21 @@ export class TokenBook {
   /** Whom a token stands for; undefined = nobody. Takes the same time for every token. */
   identify(token: string): Identity | undefined {
     const hash = createHash('sha256').update(token).digest()
-    let found: string | undefined
+    let found: TokenEntry | undefined
     for (const entry of this.#entries) {
-      if (timingSafeEqual(entry.hash, hash)) found ??= entry.name
+      if (timingSafeEqual(entry.hash, hash)) found ??= entry
     }
     if (found === undefined && !this.#open) return undefined
-    return { name: found ?? '', key: hash.toString('hex') }
+    const patterns = found?.hostnames
+    return {
+      name: found?.name ?? '',
+      key: hash.toString('hex'),
+      mayHave: (host) => patterns === undefined || patterns.some((pattern) => matches(pattern, host)),
+    }
   }
+}
+
+/** `*.suffix` stands for every name below the suffix, not for the suffix itself. */
+function matches(pattern: string, host: string): boolean {
+  return pattern.startsWith('*.') ? host.endsWith(pattern.slice(1)) : host === pattern
 }

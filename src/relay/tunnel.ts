@@ -17,6 +17,8 @@ export interface TunnelOwner extends AffinityOwner {
   readonly closed: boolean
   /** `StartProxy` may carry the fields of the extension `origin`. */
   readonly tellsOrigin: boolean
+  /** The token allows to ask for this host name (lower case). */
+  mayHave(host: string): boolean
   /** Plain proxy connections were negotiated. */
   readonly allowsPlain: boolean
 }

@@ -74,6 +74,8 @@ export class WebFront {
     const { dataPlane, settings } = this.#options
     if (this.#handshakes >= settings.limits.pendingVisitors || this.#closed) {
       visitor.destroy('reset')
+      const { code } = new MillraceError('ERR_VISITOR_LIMIT')
+      this.#options.log.warn('visitor.refused', { remote: formatAddress(visitor.remote), code })
       return
     }
     this.#handshakes++

@@ -45,6 +45,7 @@ token_sha256: [${other}]
 tokens:
   - name: laptop
     sha256: ${hash.toUpperCase()}
+    hostnames: [A.example.com, "*.b.example.com"]
 open: true
 allow_plain: true
 state_dir: state
@@ -72,7 +73,7 @@ limits:
       domain: 'example.com',
       tls: { cert: join(folder, 'certs/relay.crt'), key: '/etc/relay.key' },
       tokens: [
-        { name: 'laptop', sha256: hash },
+        { name: 'laptop', sha256: hash, hostnames: ['a.example.com', '*.b.example.com'] },
         { name: 'sha256:cdcdcdcd', sha256: other },
       ],
       open: true,

@@ -15,7 +15,7 @@ function silentSession(extensions?: readonly Extension[]): { session: ControlSes
   const session = new ControlSession({
     endpoint,
     clientId: 'a'.repeat(32),
-    identity: { name: 'test', key: '' },
+    identity: { name: 'test', key: '', mayHave: () => true },
     extensions,
     limits: defaultLimits,
     registrar: {} as Registrar,

@@ -31,12 +31,15 @@ export class FrameSocket {
     socket.on('close', () => this.#finish('fin'))
   }
 
+  /** Connects. A connection that is reset at once is one as well: it has ended. */
   static async plain(port: number, host = '127.0.0.1'): Promise<FrameSocket> {
     const socket = net.connect({ port, host, allowHalfOpen: true })
+    const connection = new FrameSocket(socket)
     await new Promise<void>((resolve, reject) => {
-      socket.once('connect', () => resolve()).once('error', reject)
+      socket.once('connect', resolve)
+      socket.once('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNRESET' ? resolve() : reject(error)))
     })
-    return new FrameSocket(socket)
+    return connection
   }
 
   static async tls(port: number, options: tls.ConnectionOptions = {}): Promise<FrameSocket> {

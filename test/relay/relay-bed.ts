@@ -51,7 +51,7 @@ export class RelayBed {
       limits: { ...defaultLimits, ...options.limits },
     }
     const tap = new LogTap()
-    const relay = await Relay.start({ settings, dataPlane: createDataPlane('stream'), log: tap.log })
+    const relay = await Relay.start({ settings, dataPlane: createDataPlane(), log: tap.log })
     const bed = new RelayBed(relay, tap, settings)
     t.after(async () => {
       for (const agent of bed.#agents) agent.destroy()

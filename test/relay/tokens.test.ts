@@ -27,6 +27,19 @@ describe('TokenBook', () => {
     assert.notEqual(book.identify('x')?.key, book.identify('y')?.key)
   })
 
+  it('allows the host names of a token, or any', () => {
+    const hostnames = ['own.example.com', '*.below.example.com']
+    const book = new TokenBook([{ name: 'a', sha256: sha256('a'), hostnames }], true)
+    const scoped = book.identify('a')
+    for (const host of ['own.example.com', 'x.below.example.com', 'x.y.below.example.com']) {
+      assert.equal(scoped?.mayHave(host), true, host)
+    }
+    for (const host of ['below.example.com', 'xbelow.example.com', 'example.com', 'x.own.example.com']) {
+      assert.equal(scoped?.mayHave(host), false, host)
+    }
+    assert.equal(book.identify('b')?.mayHave('example.com'), true)
+  })
+
   it('refuses to be without tokens and closed', () => {
     assert.throws(() => new TokenBook([], false), { code: 'ERR_TOKENS_MISSING' })
   })

@@ -4,7 +4,7 @@ import net from 'node:net'
 import { describe, it } from 'node:test'
 import type { RelaySettings } from '../../src/config/relay-settings.ts'
 import { FrameSocket } from './frame-socket.ts'
-import { RelayBed } from './relay-bed.ts'
+import { RelayBed, sha256, token } from './relay-bed.ts'
 
 /** A port on which something else listens. */
 async function usedPort(): Promise<{ readonly port: number; readonly server: net.Server }> {
@@ -79,6 +79,17 @@ describe('web tunnels', () => {
     assert.equal((await second.ask({ Protocol: 'http', Subdomain: 'free' })).Error, '')
     // The other scheme of one's own name is one's own.
     assert.equal((await first.ask({ Protocol: 'https', Subdomain: 'web' })).Error, '')
+  })
+
+  it('are refused the names that their token does not allow', async (t) => {
+    const tokens = [{ name: 'scoped', sha256: sha256(token), hostnames: ['web.localhost'] }]
+    const bed = await RelayBed.start(t, { tokens })
+    const agent = await bed.agent()
+    assert.match((await agent.ask({ Protocol: 'http', Subdomain: 'other' })).Error, /does not allow/)
+    assert.match((await agent.ask({ Protocol: 'http', Hostname: 'other.example' })).Error, /does not allow/)
+    assert.equal((await agent.ask({ Protocol: 'http', Subdomain: 'web' })).Error, '')
+    // A name of the relay's choice is nobody's.
+    assert.equal((await agent.ask({ Protocol: 'http' })).Error, '')
   })
 
   it('echo the id of a refused request to agents of ours', async (t) => {
