@@ -1,8 +1,9 @@
 // What a client, or another worker, asks of a worker.
 #pragma once
 
-#include <latch>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <variant>
 #include <vector>
 
@@ -48,11 +49,16 @@ struct FinishCommand {
   bool a_to_b;
   bool fin;
 };
+// Both endpoints are on this worker, or gone.
 struct JoinCommand {
   EndpointId id;
   std::unique_ptr<JoinSpec> spec;
 };
-// Worker to worker: hand `id` over to the worker `to`, where its join waits.
+// The other side of this endpoint's join has been sent for: whatever comes for it is kept until that is here.
+struct AwaitCommand {
+  EndpointId id;
+};
+// Hand `id` over to the worker `to`, where the first side of its join waits.
 struct FetchCommand {
   EndpointId id;
   uint32_t to;
@@ -65,15 +71,36 @@ struct ListenCommand {
 struct UnlistenCommand {
   ListenerId listener;
 };
-// Drops everything of a client, then counts the latch down.
+// Lets one thread wait until each worker has done its part. Not std::latch: the one of GCC 11 and 12 can miss its
+// last wake-up, and shared, so that it outlives the worker that counts last.
+class Countdown {
+ public:
+  explicit Countdown(size_t count) : left_(count) {}
+
+  void count_down() {
+    const std::lock_guard lock(mutex_);
+    if (--left_ == 0) zero_.notify_all();
+  }
+  void wait() {
+    std::unique_lock lock(mutex_);
+    zero_.wait(lock, [this] { return left_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable zero_;
+  size_t left_;
+};
+
+// Drops everything of a client, then counts down.
 struct DetachCommand {
   Client* client;
-  std::latch* done;
+  std::shared_ptr<Countdown> done;
 };
 struct StopCommand {};
 
 using Command = std::variant<DialCommand, AdoptCommand, ReadCommand, WriteCommand, FlushCommand, DestroyCommand,
-                             ReleaseCommand, AbortCommand, FinishCommand, JoinCommand, FetchCommand,
+                             ReleaseCommand, AbortCommand, FinishCommand, JoinCommand, AwaitCommand, FetchCommand,
                              std::unique_ptr<DeliverCommand>, ListenCommand, UnlistenCommand, DetachCommand, StopCommand>;
 
 // Worker to worker: the endpoint (null when it is gone), its join, and the commands for it that had already arrived.

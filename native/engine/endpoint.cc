@@ -193,6 +193,8 @@ void Endpoint::report_end() {
 
 void Endpoint::destroy(bool reset, int error) {
   if (stage_ == Stage::Closed) return;
+  // The join refers to both of its endpoints: only it can end them.
+  if (join_) return join_->abort(EndReason::Aborted);
   if (stage_ == Stage::Closing && !reset) return;
   if (!reset && error == 0 && (stage_ == Stage::Open || stage_ == Stage::Waiting)) return linger();
   gone(error, reset);

@@ -167,10 +167,18 @@ void Engine::release(EndpointId id) { post(id, ReleaseCommand{id}); }
 
 void Engine::join(std::unique_ptr<JoinSpec> spec) {
   const EndpointId a = spec->a;
+  const EndpointId b = spec->b;
   const std::lock_guard lock(state_.registry.mutex());
-  // Whoever owns it, or nobody any more: the worker reports the end of a join that can't begin.
-  const int owner = state_.registry.owner(a);
-  state_.workers[owner < 0 ? 0 : static_cast<size_t>(owner)]->post(JoinCommand{a, std::move(spec)});
+  const int home = state_.registry.owner(a);
+  const int away = state_.registry.owner(b);
+  const auto worker = [this](int owner) -> Worker& { return *state_.workers[static_cast<size_t>(std::max(owner, 0))]; };
+  if (home < 0 || away < 0 || home == away) {
+    // Where a side is gone, the other's worker reports the end of a join that can't begin.
+    return worker(home < 0 ? away : home).post(JoinCommand{a, std::move(spec)});
+  }
+  // Both within one critical section: no later command for either side is carried out before the join begins.
+  worker(home).post(AwaitCommand{a});
+  worker(away).post(FetchCommand{b, static_cast<uint32_t>(home), std::move(spec)});
 }
 
 void Engine::abort(EndpointId a) { post(a, AbortCommand{a}); }
@@ -179,9 +187,9 @@ void Engine::finish(EndpointId a, bool a_to_b, bool fin) { post(a, FinishCommand
 
 void Engine::detach(Client& client) {
   client.close();
-  std::latch done(static_cast<std::ptrdiff_t>(state_.workers.size()));
-  for (auto& worker : state_.workers) worker->post(DetachCommand{&client, &done});
-  done.wait();
+  const auto done = std::make_shared<Countdown>(state_.workers.size());
+  for (auto& worker : state_.workers) worker->post(DetachCommand{&client, done});
+  done->wait();
 }
 
 EngineStats Engine::stats() {

@@ -85,6 +85,7 @@ class Worker {
   void handle(AbortCommand& command);
   void handle(FinishCommand& command);
   void handle(JoinCommand& command);
+  void handle(AwaitCommand& command);
   void handle(FetchCommand& command);
   void handle(std::unique_ptr<DeliverCommand>& command);
   void handle(ListenCommand& command);
@@ -111,8 +112,9 @@ class Worker {
   std::unordered_map<EndpointId, std::unique_ptr<Endpoint>> endpoints_;
   std::unordered_map<EndpointId, std::unique_ptr<Join>> joins_;  // by the id of side a
   std::unordered_map<ListenerId, std::unique_ptr<Listener>> listeners_;
-  // finish() of joins whose other side is still on its way: it comes after whatever is on its way with it.
-  std::unordered_map<EndpointId, std::vector<FinishCommand>> early_finishes_;
+  // Commands for endpoints that wait for the other side of their join: what a client says of a join counts from the
+  // call on, not from the other side's arrival.
+  std::unordered_map<EndpointId, std::vector<Command>> parked_;
   std::vector<Join*> run_queue_;
   std::vector<Join*> running_;
   std::vector<Client*> to_ring_;

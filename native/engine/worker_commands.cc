@@ -56,6 +56,11 @@ bool Worker::forward(Command& command) {
 
 void Worker::dispatch(Command& command) {
   if (forward(command)) return;
+  const Endpoint* endpoint = find(target(command));
+  if (endpoint && endpoint->stage() == Endpoint::Stage::Waiting) {
+    parked_[endpoint->id()].push_back(std::move(command));
+    return;
+  }
   std::visit([this](auto& c) { handle(c); }, command);
 }
 
@@ -121,38 +126,18 @@ void Worker::handle(ReleaseCommand& command) {
 }
 
 void Worker::handle(AbortCommand& command) {
-  if (const auto found = joins_.find(command.id); found != joins_.end()) {
-    found->second->abort(EndReason::Aborted);
-  } else if (Endpoint* endpoint = find(command.id)) {
-    // Its other side is still on its way from another worker, and will find nobody waiting.
-    endpoint->destroy(true);
-  }
+  if (const auto found = joins_.find(command.id); found != joins_.end()) found->second->abort(EndReason::Aborted);
 }
 
 void Worker::handle(FinishCommand& command) {
-  if (const auto found = joins_.find(command.id); found != joins_.end()) {
-    found->second->finish(command.a_to_b, command.fin);
-  } else if (Endpoint* endpoint = find(command.id); endpoint && endpoint->stage() == Endpoint::Stage::Waiting) {
-    early_finishes_[command.id].push_back(command);
-  }
+  if (const auto found = joins_.find(command.id); found != joins_.end()) found->second->finish(command.a_to_b, command.fin);
 }
 
-void Worker::handle(JoinCommand& command) {
-  const EndpointId other = command.spec->b;
-  Endpoint* a = find(command.id);
-  {
-    const std::lock_guard lock(engine_.registry.mutex());
-    const int owner = engine_.registry.owner(other);
-    if (owner >= 0 && owner != static_cast<int>(index_)) {
-      Worker& there = *engine_.workers[static_cast<size_t>(owner)];
-      if (a && a->stage() == Endpoint::Stage::Open) {
-        a->wait_for_join();
-        return there.post(FetchCommand{other, index_, std::move(command.spec)});
-      }
-      there.post(DestroyCommand{other, true});
-    }
-  }
-  begin(std::move(command.spec));
+void Worker::handle(JoinCommand& command) { begin(std::move(command.spec)); }
+
+void Worker::handle(AwaitCommand& command) {
+  Endpoint* endpoint = find(command.id);
+  if (endpoint && endpoint->stage() == Endpoint::Stage::Open) endpoint->wait_for_join();
 }
 
 void Worker::begin(std::unique_ptr<JoinSpec> spec) {
@@ -161,7 +146,7 @@ void Worker::begin(std::unique_ptr<JoinSpec> spec) {
   const auto usable = [](const Endpoint* endpoint) {
     return endpoint && (endpoint->stage() == Endpoint::Stage::Open || endpoint->stage() == Endpoint::Stage::Waiting);
   };
-  if (!usable(a) || !usable(b)) {
+  if (!usable(a) || !usable(b) || a == b) {
     if (a) a->destroy(true);
     if (b) b->destroy(true);
     if (!spec->client->closed()) report_unjoined(*this, *spec, EndReason::Reset, ECONNRESET);
@@ -185,6 +170,8 @@ void Worker::handle(FetchCommand& command) {
     deliver->endpoint = std::move(found->second);
     endpoints_.erase(found);
     deliver->endpoint->attach(nullptr);
+  } else if (endpoint) {
+    endpoint->destroy(true);
   }
   // One critical section, so that no command for the endpoint can overtake another.
   const std::lock_guard lock(engine_.registry.mutex());
@@ -196,21 +183,18 @@ void Worker::handle(FetchCommand& command) {
 }
 
 void Worker::handle(std::unique_ptr<DeliverCommand>& command) {
-  const bool closed = command->spec->client->closed();
-  if (command->endpoint) {
-    if (closed) {
-      const std::lock_guard lock(engine_.registry.mutex());
-      return engine_.registry.release(command->endpoint->id());
-    }
-    add(std::move(command->endpoint));
+  // Taken also when nothing comes of the join.
+  auto parked = parked_.extract(command->spec->a);
+  if (command->spec->client->closed()) {
+    if (!command->endpoint) return;
+    const std::lock_guard lock(engine_.registry.mutex());
+    return engine_.registry.release(command->endpoint->id());
   }
-  const EndpointId a = command->spec->a;
-  auto finishes = early_finishes_.extract(a);
-  if (closed) return;
+  if (command->endpoint) add(std::move(command->endpoint));
   begin(std::move(command->spec));
   for (Command& trailing : command->trailing) dispatch(trailing);
-  if (!finishes) return;
-  for (FinishCommand& finish : finishes.mapped()) handle(finish);
+  if (!parked) return;
+  for (Command& waiting : parked.mapped()) dispatch(waiting);
 }
 
 void Worker::handle(ListenCommand& command) {
