@@ -1,4 +1,5 @@
-import type { Port, PortReader, PortWriter } from './port.ts'
+import type { Port } from './port.ts'
+import type { PortReader, PortWriter } from './port-roles.ts'
 import { now } from './wheel.ts'
 
 /** What a direction tells its join. */

@@ -1,5 +1,6 @@
 import { Direction, type DirectionOwner } from './direction.ts'
-import type { Port, PortReader, PortWriter } from './port.ts'
+import type { Port } from './port.ts'
+import type { PortReader, PortWriter } from './port-roles.ts'
 
 /** A direction whose bytes the caller moves with the endpoints' own `read` and `write`. */
 export class DrivenDirection extends Direction {

@@ -2,12 +2,10 @@ import type { Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
 import type { Address, ClosedHow, Endpoint, FindEnd } from '../types.ts'
 import { isUnix, localAddress, remoteAddress } from './address.ts'
-import { ByteQueue } from './byte-queue.ts'
-import { PendingRead, type ReadWish } from './pending-read.ts'
-import { Port, type PortReader, type PortWatcher, type PortWriter } from './port.ts'
+import { Inbox, readAhead } from './inbox.ts'
+import { Port } from './port.ts'
+import type { PortWatcher, PortWriter } from './port-roles.ts'
 
-/** Unread bytes that are pulled from Node without anybody asking, so that a FIN behind them is noticed. */
-const readAhead = 65_536
 /** Bytes that may wait to be sent to a peer before the endpoint is destroyed. */
 const maxPendingWrites = 1_048_576
 
@@ -25,31 +23,34 @@ export interface StreamEndpointOptions {
   readonly remote?: Address
 }
 
-/** What a join gets from an endpoint. */
-export interface Released {
-  readonly port: Port
-  /** Bytes to deliver first. */
-  readonly unread: readonly Buffer[]
+/** What a join leaves to the caller: the sides of directions that the caller drives. */
+export interface CallerPart {
+  /** The caller reads from this endpoint. */
+  readonly reads: boolean
+  /** The caller writes to it. */
+  readonly writes: boolean
+  /** The peer doesn't take what the caller writes, and the limit for what may wait is passed. */
+  readonly onOverflow: () => void
 }
 
 /**
  * An endpoint over a Node socket or TLSSocket. Nothing is read before the first read or `onClosed()`. From then on up
- * to 64 KiB are read ahead; a FIN or RST behind more unread bytes than that shows only once they are read.
+ * to 64 KiB are read ahead; a FIN or RST behind more unread bytes than that shows only once they are read. Node doesn't
+ * look at a connection after its FIN: a RST that follows shows when something is written.
  */
-export class StreamEndpoint implements Endpoint, PortReader, PortWriter, PortWatcher {
+export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
   readonly local: Address
   readonly remote: Address
   readonly encrypted: boolean
   readonly serverName: string
   readonly #port: Port
-  readonly #unread = new ByteQueue()
-  /** `driven`: in a join, but in directions that the caller drives this side still reads or writes for itself. */
-  #state: 'open' | 'joined' | 'driven' | 'closed' = 'open'
+  readonly #inbox: Inbox
+  #state: 'open' | 'joined' | 'closed' = 'open'
+  #caller: CallerPart | undefined
   #closedBy: MillraceError | undefined
-  #read: PendingRead | undefined
   #onClosed: ((how: ClosedHow) => void) | undefined
   #toldFin = false
-  #flushes: { resolve: () => void; reject: (error: MillraceError) => void }[] = []
+  #flushes: { readonly resolve: () => void; readonly reject: (error: MillraceError) => void }[] = []
 
   private constructor(socket: Socket, options: StreamEndpointOptions) {
     const unix = isUnix(options.raw ?? socket)
@@ -57,8 +58,15 @@ export class StreamEndpoint implements Endpoint, PortReader, PortWriter, PortWat
     this.remote = options.remote ?? remoteAddress(socket, unix)
     this.encrypted = options.raw !== undefined
     this.serverName = options.serverName ?? ''
-    this.#port = new Port(socket, options.raw, unix, options.onGone)
-    this.#port.reader = this.#port.writer = this.#port.watcher = this
+    const port = new Port(socket, options.raw, unix, options.onGone)
+    this.#port = port
+    this.#inbox = new Inbox(
+      port,
+      () => this.#readError(),
+      () => this.#tellClosed(),
+    )
+    port.reader = this.#inbox
+    port.writer = port.watcher = this
   }
 
   /**
@@ -67,33 +75,42 @@ export class StreamEndpoint implements Endpoint, PortReader, PortWriter, PortWat
    */
   static fromSocket(socket: Socket, head?: Uint8Array, options: StreamEndpointOptions = {}): StreamEndpoint {
     const endpoint = new StreamEndpoint(socket, options)
-    if (head !== undefined) endpoint.#unread.push(Buffer.from(head))
+    if (head !== undefined) endpoint.#inbox.unread.push(Buffer.from(head))
     return endpoint
+  }
+
+  /** Takes the pending read, if any, and what is unread; for directions driven by the caller. */
+  get inbox(): Inbox {
+    return this.#inbox
   }
 
   peek(n: number, deadlineMs: number): Promise<Buffer> {
     if (!(n >= 0 && n <= readAhead)) return rejected('ERR_OPTION', `peek of ${n} bytes: 64 KiB is the most`)
-    return this.#start({ kind: 'peek', n }, deadlineMs)
+    return this.#refuseReads() ?? this.#inbox.start({ kind: 'peek', n }, deadlineMs)
   }
 
   readHead(findEnd: FindEnd, limit: number, deadlineMs: number): Promise<Buffer> {
-    return this.#start({ kind: 'head', findEnd, limit }, deadlineMs)
+    return this.#refuseReads() ?? this.#inbox.start({ kind: 'head', findEnd, limit }, deadlineMs)
   }
 
   read(deadlineMs: number, max = 65_536): Promise<Buffer> {
     if (!(max >= 1)) return rejected('ERR_OPTION', `read of at most ${max} bytes`)
-    return this.#start({ kind: 'read', max }, deadlineMs)
+    return this.#refuseReads() ?? this.#inbox.start({ kind: 'read', max }, deadlineMs)
   }
 
   unread(bytes: Buffer): void {
-    this.#unread.unshift(bytes)
+    this.#inbox.unread.unshift(bytes)
   }
 
   write(bytes: Uint8Array): void {
-    if (this.#state === 'closed' || this.#state === 'joined' || bytes.length === 0) return
+    if (bytes.length === 0 || this.#state === 'closed' || (this.#state === 'joined' && !this.#caller?.writes)) return
     this.#port.write(bytes)
     if (this.#port.pending <= maxPendingWrites) return
-    this.#close('reset', new MillraceError('ERR_ENDPOINT_WRITE_OVERFLOW', String(maxPendingWrites)))
+    const error = new MillraceError('ERR_ENDPOINT_WRITE_OVERFLOW', String(maxPendingWrites))
+    const caller = this.#caller
+    if (caller === undefined) this.#port.reset()
+    this.#close(error)
+    caller?.onOverflow()
   }
 
   flushed(): Promise<void> {
@@ -104,14 +121,17 @@ export class StreamEndpoint implements Endpoint, PortReader, PortWriter, PortWat
   }
 
   onClosed(callback: (how: ClosedHow) => void): void {
-    this.#onClosed = callback
     if (this.#state !== 'open') return
+    this.#onClosed = callback
     this.#port.arm()
     process.nextTick(() => this.#tellClosed())
   }
 
   destroy(how: 'fin' | 'reset' = 'fin'): void {
-    if (this.#state === 'open') this.#close(how, new MillraceError('ERR_ENDPOINT_CLOSED'))
+    if (this.#state !== 'open') return
+    if (how === 'reset') this.#port.reset()
+    else this.#port.linger()
+    this.#close(new MillraceError('ERR_ENDPOINT_CLOSED'))
   }
 
   /**
@@ -120,57 +140,41 @@ export class StreamEndpoint implements Endpoint, PortReader, PortWriter, PortWat
    */
   unusable(): MillraceError | undefined {
     if (this.#state === 'closed' && this.#closedBy?.code === 'ERR_ENDPOINT_CLOSED') return this.#closedBy
-    if (this.#state === 'joined' || this.#state === 'driven') return new MillraceError('ERR_ENDPOINT_JOINED')
-    return this.#read === undefined ? undefined : new MillraceError('ERR_ENDPOINT_BUSY')
+    if (this.#state === 'joined') return new MillraceError('ERR_ENDPOINT_JOINED')
+    return this.#inbox.busy ? new MillraceError('ERR_ENDPOINT_BUSY') : undefined
   }
 
-  /**
-   * Hands the socket and the unread bytes to a join. `keepReading` and `keepWriting` leave that side of the port with
-   * this endpoint, for directions driven by the caller; {@link joinEnded} must be called then.
-   */
-  release(keepReading: boolean, keepWriting: boolean): Released {
+  /** Hands the port and the unread bytes to a join, which then calls {@link joinFailed} and {@link joinEnded}. */
+  release(caller: CallerPart | undefined): { readonly port: Port; readonly unread: readonly Buffer[] } {
     const port = this.#port
-    if (this.#state === 'open') this.#state = keepReading || keepWriting ? 'driven' : 'joined'
+    if (this.#state === 'open') this.#state = 'joined'
+    this.#caller = caller
     this.#onClosed = undefined
-    if (!keepReading) port.reader = undefined
-    if (!keepWriting) port.writer = undefined
-    port.watcher = undefined
-    return { port, unread: keepReading ? [] : this.#unread.takeAll() }
+    port.reader = port.writer = port.watcher = undefined
+    return { port, unread: caller?.reads === true ? [] : this.#inbox.unread.takeAll() }
   }
 
   /** Hands the socket over, without our listeners, so that a TLS session can be put on it. */
   releaseSocket(): { readonly socket: Socket; readonly unread: readonly Buffer[] } {
-    const { port, unread } = this.release(false, false)
+    const { port, unread } = this.release(undefined)
     port.detach()
     return { socket: port.socket, unread }
   }
 
-  /** The join is over: what the caller still awaits is rejected. */
+  /** The connection failed while in a join: what a driving caller awaits is settled. */
+  joinFailed(): void {
+    if (this.#caller !== undefined) this.#settleFailure()
+  }
+
+  /** The join is over: what a driving caller awaits is rejected. */
   joinEnded(): void {
-    if (this.#state !== 'driven') return
-    this.#state = 'closed'
-    this.#closedBy = this.#resetError() ?? new MillraceError('ERR_ENDPOINT_CLOSED')
-    this.#settleAll()
+    if (this.#state === 'joined' && this.#caller !== undefined) {
+      this.#close(this.#resetError() ?? new MillraceError('ERR_ENDPOINT_CLOSED'))
+    }
   }
 
-  /** A join tells an endpoint that the caller drives that its connection failed. */
   onFailed(): void {
-    this.#pullAll()
-    this.#settleAll()
-    this.#tellClosed()
-  }
-
-  onReadable(): void {
-    this.#fill()
-    this.#settle()
-  }
-
-  onChunk(chunk: Buffer): void {
-    this.#unread.push(chunk)
-  }
-
-  onEnd(): void {
-    this.#settle()
+    this.#settleFailure()
     this.#tellClosed()
   }
 
@@ -179,49 +183,10 @@ export class StreamEndpoint implements Endpoint, PortReader, PortWriter, PortWat
       this.#settleFlushes()
   }
 
-  #start(wish: ReadWish, deadlineMs: number): Promise<Buffer> {
-    if (this.#state === 'joined') return rejected('ERR_ENDPOINT_JOINED')
-    if (this.#read !== undefined) return rejected('ERR_ENDPOINT_BUSY')
-    const read = new PendingRead(wish, deadlineMs, () => {
-      this.#read = undefined
-    })
-    this.#read = read
-    this.#fill()
-    this.#settle()
-    if (this.#read === read) {
-      read.wait()
-      this.#port.arm()
-    }
-    return read.promise
-  }
-
-  /** Pulls what Node has read, as far as somebody needs it or it may be read ahead. */
-  #fill(): void {
-    if (this.#port.failure !== undefined || this.#state === 'closed') return
-    const reach = Math.max(readAhead, this.#read?.reach ?? 0)
-    while (this.#unread.length < reach) {
-      const chunk = this.#port.pull()
-      if (chunk === undefined) return
-      this.#unread.push(chunk)
-    }
-  }
-
-  /** After a failure: what had arrived before it is still readable. */
-  #pullAll(): void {
-    for (let chunk = this.#port.pull(); chunk !== undefined; chunk = this.#port.pull()) this.#unread.push(chunk)
-  }
-
-  #settle(): void {
-    const read = this.#read
-    if (read === undefined) return
-    const closed = this.#state === 'closed' ? this.#closedBy : undefined
-    if (closed !== undefined) read.fail(closed)
-    else if (!read.trySettle(this.#unread, this.#port.ended)) {
-      const error = this.#resetError()
-      if (error === undefined) return
-      read.fail(error)
-    }
-    this.#read = undefined
+  #settleFailure(): void {
+    this.#inbox.pullAll()
+    this.#inbox.settle()
+    this.#settleFlushes()
   }
 
   #settleFlushes(): void {
@@ -232,11 +197,6 @@ export class StreamEndpoint implements Endpoint, PortReader, PortWriter, PortWat
       if (error === undefined) flush.resolve()
       else flush.reject(error)
     }
-  }
-
-  #settleAll(): void {
-    this.#settle()
-    this.#settleFlushes()
   }
 
   #tellClosed(): void {
@@ -251,20 +211,26 @@ export class StreamEndpoint implements Endpoint, PortReader, PortWriter, PortWat
     }
   }
 
-  #close(how: 'fin' | 'reset', error: MillraceError): void {
+  #close(error: MillraceError): void {
     this.#state = 'closed'
     this.#closedBy = error
     this.#onClosed = undefined
-    this.#unread.takeAll()
-    if (how === 'reset') this.#port.reset()
-    else this.#port.linger()
-    this.#settleAll()
+    this.#inbox.close()
+    this.#settleFlushes()
+  }
+
+  #refuseReads(): Promise<never> | undefined {
+    if (this.#state === 'joined' && this.#caller?.reads !== true) return rejected('ERR_ENDPOINT_JOINED')
+    return this.#state === 'closed' && this.#closedBy !== undefined ? Promise.reject(this.#closedBy) : undefined
+  }
+
+  #readError(): MillraceError | undefined {
+    return this.#state === 'closed' ? this.#closedBy : this.#resetError()
   }
 
   #writeError(): MillraceError | undefined {
-    if (this.#state === 'closed') return this.#closedBy
-    if (this.#state === 'joined') return new MillraceError('ERR_ENDPOINT_JOINED')
-    return this.#resetError()
+    if (this.#state === 'joined' && this.#caller?.writes !== true) return new MillraceError('ERR_ENDPOINT_JOINED')
+    return this.#readError()
   }
 
   #resetError(): MillraceError | undefined {

@@ -1,30 +1,9 @@
 import type { Socket } from 'node:net'
 import { EndCheck } from './end-check.ts'
 import { isLost, tcpHandle } from './handle.ts'
+import { errnoOf, type PortReader, type PortWatcher, type PortWriter } from './port-roles.ts'
 import { SentCount } from './sent-count.ts'
 import { clearDeadline, setDeadline, type Timed } from './wheel.ts'
-
-/** Who takes what a port receives. */
-export interface PortReader {
-  /** After {@link Port.arm}: there is something to pull. */
-  onReadable(): void
-  /** After {@link Port.flow}: bytes, which the reader must keep or forward. */
-  onChunk(chunk: Buffer): void
-  /** The peer has ended, and everything before its FIN has been handed out. */
-  onEnd(): void
-}
-
-/** Who writes to a port. */
-export interface PortWriter {
-  /** Node has finished one or more writes; how they went shows in {@link Port.failure}. */
-  onWritten(): void
-}
-
-/** Who learns that a port is gone. */
-export interface PortWatcher {
-  /** The connection of `port` failed. `errno` is its name, '' when somebody else destroyed the socket. */
-  onFailed(errno: string, port: Port): void
-}
 
 /** Node discards at most this much from a peer after our last words, and waits at most so long (ms) for its FIN. */
 const lingerBytes = 65_536
@@ -253,10 +232,4 @@ export class Port implements Timed {
     this.#failure = errno
     this.watcher?.onFailed(errno, this)
   }
-}
-
-/** Errno's name of a system error, or Node's code for what has none. */
-export function errnoOf(error: unknown): string {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return ''
-  return typeof error.code === 'string' ? error.code : ''
 }

@@ -4,7 +4,7 @@ import { MillraceError } from '../../errors.ts'
 import type { TlsOptions } from '../types.ts'
 import { StreamEndpoint, type StreamEndpointOptions } from './endpoint.ts'
 import { tcpHandle } from './handle.ts'
-import { errnoOf } from './port.ts'
+import { errnoOf } from './port-roles.ts'
 import { tlsError } from './tls-errors.ts'
 
 const contexts = new WeakMap<TlsOptions, SecureContext>()
@@ -57,7 +57,8 @@ export function secureSocket(
         // frees the SSL below it: the process then dies of a segmentation fault.
         setImmediate(resolve, endpoint)
       } else {
-        giveUp(session, socket, error)
+        // Not from within SSL_read, see above.
+        setImmediate(giveUp, session, socket, error)
         reject(error)
       }
     }

@@ -1,5 +1,5 @@
 import { MillraceError } from '../../errors.ts'
-import { errnoOf } from './port.ts'
+import { errnoOf } from './port-roles.ts'
 
 const sentences: Readonly<Record<string, string>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: 'the certificate is self-signed and not among those trusted',

@@ -1,0 +1,249 @@
+import { MillraceError } from '../../errors.ts'
+import type { JoinLimits } from '../join-options.ts'
+import type {
+  DirectionName,
+  DirectionOptions,
+  EndReason,
+  Join,
+  JoinOptions,
+  JoinResult,
+  Path,
+  PerDirection,
+} from '../types.ts'
+import type { DirectionOwner } from './direction.ts'
+import { DrivenDirection } from './driven-direction.ts'
+import type { CallerPart, StreamEndpoint } from './endpoint.ts'
+import { limitReached, nextLook, type Progress, reasonOf } from './join-limits.ts'
+import type { Port } from './port.ts'
+import type { PortWatcher } from './port-roles.ts'
+import { Pump } from './pump.ts'
+import { StreamRateLimit } from './rate-limit.ts'
+import { clearDeadline, now, setDeadline, type Timed } from './wheel.ts'
+
+/** After a peer's reset: the time for what it sent before to reach the other side's kernel, ms. */
+const flushMs = 5_000
+/**
+ * And then the time for the kernel to send it on, ms. Node does not say when a send queue is empty (SIOCOUTQ), and RST
+ * destroys what is in it; a peer that reads slowly may lose its tail here, which the native data plane avoids.
+ */
+const graceMs = 100
+
+/** How often a source that is not being read is looked at, ms. */
+const probeMs = 1_000
+
+const none: DirectionOptions = {}
+
+/** A live join of two endpoints that are free to be taken, with checked options; made by `streamJoin`. */
+export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
+  readonly path: PerDirection<Path>
+  wheelSlot = 0
+  readonly #a: StreamEndpoint
+  readonly #b: StreamEndpoint
+  readonly #aToB: Pump | DrivenDirection
+  readonly #bToA: Pump | DrivenDirection
+  readonly #limits: JoinLimits
+  readonly #signal: AbortSignal | undefined
+  readonly #onEnd: ((result: JoinResult) => void) | undefined
+  readonly #onOver: () => void
+  readonly #startedAt = now()
+  readonly #abort = (): void => this.destroy()
+  /** `flushing`, then `grace`: a peer has failed, and the other side gets what came before. */
+  #phase: 'open' | 'flushing' | 'grace' | 'over' = 'open'
+  #reason: EndReason = 'eof'
+  #errno = ''
+  #finAt: number | undefined
+  /** A source is paused or has ended: somebody has to look whether it was reset. */
+  #probing = false
+  #lostAt: number | undefined
+  /** The direction from the side that failed. */
+  #out: Pump | DrivenDirection | undefined
+  #result: JoinResult | undefined
+  #reported = false
+  #done: Promise<JoinResult> | undefined
+  #resolve: ((result: JoinResult) => void) | undefined
+
+  constructor(a: StreamEndpoint, b: StreamEndpoint, options: JoinOptions, limits: JoinLimits, onOver: () => void) {
+    this.#a = a
+    this.#b = b
+    this.#limits = limits
+    this.#onOver = onOver
+    this.#onEnd = options.onEnd
+    this.#signal = options.signal
+    const path: Path = a.encrypted || b.encrypted ? 'tls' : 'stream'
+    this.path = { aToB: path, bToA: path }
+    const fromA = a.release(this.#callerPart(options.aToB, options.bToA))
+    const fromB = b.release(this.#callerPart(options.bToA, options.aToB))
+    this.#aToB = this.#direction(a, b, fromA.port, fromB.port, options.aToB)
+    this.#bToA = this.#direction(b, a, fromB.port, fromA.port, options.bToA)
+    fromA.port.watcher = fromB.port.watcher = this
+    this.#signal?.addEventListener('abort', this.#abort, { once: true })
+    this.#aToB.start(fromA.unread)
+    this.#bToA.start(fromB.unread)
+    this.#schedule()
+    const gone = [fromA.port, fromB.port].find((port) => port.gone)
+    if (gone !== undefined) process.nextTick(() => this.onFailed(gone.failure ?? '', gone))
+    if (this.#signal?.aborted === true) process.nextTick(this.#abort)
+  }
+
+  get bytes(): PerDirection<bigint> {
+    if (this.#result !== undefined) return { aToB: this.#result.aToB, bToA: this.#result.bToA }
+    return { aToB: BigInt(this.#aToB.count), bToA: BigInt(this.#bToA.count) }
+  }
+
+  get done(): Promise<JoinResult> {
+    this.#done ??= new Promise((resolve) => {
+      this.#resolve = resolve
+      if (this.#reported && this.#result !== undefined) resolve(this.#result)
+    })
+    return this.#done
+  }
+
+  destroy(): void {
+    this.#over('aborted')
+  }
+
+  finish(direction: DirectionName, how: 'fin' | 'no-fin'): void {
+    const driven = direction === 'aToB' ? this.#aToB : this.#bToA
+    if (!(driven instanceof DrivenDirection)) {
+      throw new MillraceError('ERR_OPTION', `finish: ${direction} is not driven by the caller`)
+    }
+    driven.finish(how)
+  }
+
+  onFin(): void {
+    this.#finAt ??= now()
+    this.#probing = true
+    if (this.#phase === 'open') this.#schedule()
+  }
+
+  onPaused(): void {
+    if (this.#probing) return
+    this.#probing = true
+    this.#schedule()
+  }
+
+  onEnded(): void {
+    if (this.#phase === 'open' && this.#aToB.ended && this.#bToA.ended) this.#over('eof')
+  }
+
+  onFailed(errno: string, port: Port): void {
+    if (this.#phase !== 'open') {
+      // The other side has gone as well: nobody is left to deliver anything to.
+      this.#over(this.#reason)
+      return
+    }
+    this.#phase = 'flushing'
+    this.#reason = reasonOf(errno)
+    this.#errno = this.#reason === 'aborted' ? '' : errno
+    const [out, back] = port === this.#aToB.source ? [this.#aToB, this.#bToA] : [this.#bToA, this.#aToB]
+    this.#out = out
+    back.stop()
+    for (const endpoint of [this.#a, this.#b]) endpoint.joinFailed()
+    setDeadline(this, flushMs)
+    out.sourceGone()
+  }
+
+  onFlushed(): void {
+    if (this.#phase !== 'flushing' || this.#out === undefined) return
+    this.#phase = 'grace'
+    setDeadline(this, graceMs - (now() - this.#out.movedAt))
+  }
+
+  onDue(time: number): void {
+    if (this.#phase !== 'open') {
+      this.#over(this.#reason)
+      return
+    }
+    if (this.#probe(time)) {
+      this.#over('reset', 'ECONNRESET')
+      return
+    }
+    const reason = limitReached(this.#limits, this.#progress(time), time)
+    if (reason === undefined) this.#schedule()
+    else this.#over(reason)
+  }
+
+  /** What of an endpoint stays with the caller, who may drive the direction from it and the one to it. */
+  #callerPart(from: DirectionOptions = none, to: DirectionOptions = none): CallerPart | undefined {
+    const reads = from.drive === 'caller'
+    const writes = to.drive === 'caller'
+    if (!(reads || writes)) return undefined
+    return { reads, writes, onOverflow: () => this.#over('error', 'ENOBUFS') }
+  }
+
+  #direction(
+    from: StreamEndpoint,
+    to: StreamEndpoint,
+    source: Port,
+    sink: Port,
+    options: DirectionOptions = none,
+  ): Pump | DrivenDirection {
+    if (options.drive === 'caller') return new DrivenDirection(source, sink, this, from.inbox, to)
+    return new Pump(source, sink, this, options, options.rate instanceof StreamRateLimit ? options.rate : undefined)
+  }
+
+  /** Looks for resets that Node does not see. What came before them has the usual time to get out. */
+  #probe(time: number): boolean {
+    const unwatched = [this.#aToB, this.#bToA].filter(({ source, paused }) => paused || source.ended)
+    this.#probing = unwatched.length > 0
+    if (!unwatched.some(({ source }) => source.lost)) return false
+    this.#lostAt ??= time
+    const flushing = unwatched.some(({ source, ended }) => source.lost && !ended)
+    return !flushing || time - this.#lostAt >= flushMs
+  }
+
+  #schedule(): void {
+    if (this.#phase !== 'open') return
+    const time = now()
+    const next = nextLook(this.#limits, this.#progress(time), time)
+    const ms = this.#probing ? Math.min(next, probeMs) : next
+    if (ms !== Number.POSITIVE_INFINITY) setDeadline(this, ms)
+  }
+
+  #progress(time: number): Progress {
+    return {
+      startedAt: this.#startedAt,
+      movedAt: Math.max(this.#aToB.movedAt, this.#bToA.movedAt),
+      finAt: this.#finAt,
+      stalledFor: Math.max(this.#aToB.stalledFor(time), this.#bToA.stalledFor(time)),
+    }
+  }
+
+  #over(reason: EndReason, errno = this.#errno): void {
+    if (this.#phase === 'over') return
+    this.#phase = 'over'
+    clearDeadline(this)
+    this.#signal?.removeEventListener('abort', this.#abort)
+    const ports = [this.#aToB.source, this.#bToA.source]
+    for (const port of ports) {
+      if (reason === 'eof') port.linger()
+      else port.reset()
+    }
+    this.#result = {
+      aToB: BigInt(this.#aToB.count),
+      bToA: BigInt(this.#bToA.count),
+      reason,
+      durationMs: Math.round(now() - this.#startedAt),
+      spliced: { aToB: 0n, bToA: 0n },
+      path: this.path,
+      errno,
+    }
+    this.#aToB.stop()
+    this.#bToA.stop()
+    this.#a.joinEnded()
+    this.#b.joinEnded()
+    this.#onOver()
+    process.nextTick(() => this.#report())
+  }
+
+  /** In a later turn, so that nobody is called from within a call of theirs. */
+  #report(): void {
+    if (this.#result === undefined) return
+    this.#reported = true
+    try {
+      this.#onEnd?.(this.#result)
+    } finally {
+      this.#resolve?.(this.#result)
+    }
+  }
+}
