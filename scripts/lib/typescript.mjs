@@ -3,7 +3,8 @@ import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs
 import { join } from 'node:path'
 import { Failure, hashOf, listFiles, readStamp, root, run, say } from './project.mjs'
 
-const stampFile = 'dist/.stamp'
+// Not in dist/, all of which ships.
+const stampFile = '.cache/typescript.stamp'
 const cli = 'dist/cli/main.js'
 
 /** @returns {Promise<void>} rejects with a Failure on errors in the types */
@@ -20,7 +21,7 @@ export async function buildTypeScript() {
   if (code !== 0) throw new Failure(`build: TypeScript failed:\n${output}`)
   removeOrphans(sources)
   chmodSync(join(root, cli), 0o755)
-  mkdirSync(join(root, 'dist'), { recursive: true })
+  mkdirSync(join(root, '.cache'), { recursive: true })
   writeFileSync(join(root, stampFile), stamp)
 }
 
