@@ -7,13 +7,13 @@ namespace millrace::test {
 
 namespace {
 
-const char* name(EventType type) {
+std::string name(EventType type) {
   static const char* const names[] = {"?",         "Accepted", "Dialed",         "Read", "Flushed",
                                       "PeerEnded", "JoinEnded", "Released", "ListenerClosed", "Gone"};
   return names[std::min<size_t>(static_cast<size_t>(type), 9)];
 }
 
-const char* name(Family family) { return family == Family::Tcp ? "tcp" : "unix"; }
+std::string name(Family family) { return family == Family::Tcp ? "tcp" : "unix"; }
 
 }  // namespace
 
@@ -68,7 +68,7 @@ Event Inbox::expect(EventType type, double id) {
     if (!changed_.wait_until(lock, deadline, [this] { return rung_; })) {
       lock.unlock();
       std::string seen;
-      for (const Event& event : events_) seen += std::string(" ") + name(event.record.type);
+      for (const Event& event : events_) seen += " " + name(event.record.type);
       FAIL("no ", name(type), " event; there are:", seen);
     }
     rung_ = false;
@@ -181,12 +181,12 @@ void for_each_plan(const std::function<void(Plan)>& test) {
   }
 }
 
-const char* name(Mode mode) {
+std::string name(Mode mode) {
   static const char* const names[] = {"adaptive", "copy", "splice"};
   return names[static_cast<size_t>(mode)];
 }
 
-const char* name(EndReason reason) {
+std::string name(EndReason reason) {
   static const char* const names[] = {"eof",     "reset",   "idle",      "half-closed-idle", "limit",
                                       "stalled", "aborted", "truncated", "error"};
   return names[static_cast<size_t>(reason)];

@@ -116,7 +116,7 @@ class Harness {
 // Calls `test` for every pairing of families and every mode, each named in the log of a failure.
 void for_each_plan(const std::function<void(Plan)>& test);
 void for_each_mode(const std::function<void(Mode)>& test);
-const char* name(Mode mode);
-const char* name(EndReason reason);
+std::string name(Mode mode);
+std::string name(EndReason reason);
 
 }  // namespace millrace::test
