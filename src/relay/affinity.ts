@@ -37,6 +37,11 @@ export class Affinity {
     this.#file = file
   }
 
+  /** True when there is something to {@link save}. */
+  get changed(): boolean {
+    return this.#dirty
+  }
+
   /** Reads what an earlier relay saved. A missing or damaged file is an empty memory: nothing depends on it. */
   async load(): Promise<void> {
     if (this.#file === undefined) return

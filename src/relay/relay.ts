@@ -50,6 +50,7 @@ export class Relay {
   readonly #webFronts: WebFront[] = []
   #ticker: Ticker | undefined
   #ticks = 0
+  #saveFailed = false
   #stopping: Promise<void> | undefined
 
   /** Throws ERR_TOKENS_MISSING. */
@@ -171,11 +172,14 @@ export class Relay {
   }
 
   async #save(): Promise<void> {
+    if (!this.#affinity.changed) return
     try {
       await mkdir(this.#options.settings.stateDir, { recursive: true })
       await this.#affinity.save()
     } catch (error) {
-      this.#options.log.warn('affinity.unsaved', { error: String(error) })
+      // Once: it is tried again every few seconds, and nothing but comfort depends on it.
+      if (!this.#saveFailed) this.#options.log.warn('affinity.unsaved', { error: String(error) })
+      this.#saveFailed = true
     }
   }
 

@@ -49,9 +49,11 @@ export class TunnelRegistry {
 
   /** Marks a port as being left until `closed` resolves. */
   leaving(port: number, closed: Promise<void>): void {
-    const left = closed.finally(() => {
+    const done = (): void => {
       if (this.#closing.get(port) === left) this.#closing.delete(port)
-    })
+    }
+    // Whether it closed well or not: whoever opens the port next finds out.
+    const left = closed.then(done, done)
     this.#closing.set(port, left)
   }
 

@@ -83,6 +83,8 @@ export class FrameSocket {
 
   reset(): void {
     this.#raw.resetAndDestroy()
+    // Node does not always end a TLS session whose socket was taken from under it.
+    if (this.#raw !== this.socket) this.socket.destroy()
   }
 
   /** The next message. */
