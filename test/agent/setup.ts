@@ -43,6 +43,23 @@ export async function startService(
   return { port: typeof address === 'string' ? 0 : address.port, visitors }
 }
 
+/** Starts a service that sends back what it gets, and returns its port; it ends with the test. */
+export async function startEcho(t: TestContext): Promise<number> {
+  const sockets = new Set<Socket>()
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket)
+    socket.on('error', () => undefined)
+    socket.pipe(socket)
+  })
+  await listen(server)
+  t.after(async () => {
+    const closed = new Promise((resolve) => server.close(resolve))
+    for (const socket of sockets) socket.destroy()
+    await closed
+  })
+  return (server.address() as AddressInfo).port
+}
+
 /**
  * A port that was free a moment ago. It lies below those that Linux, macOS and Windows give out by themselves, so that
  * no listener on port 0 and no outgoing connection takes it meanwhile.

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { Wire } from '../agent/fake-relay.ts'
-import { deadPort, dialPort, startService } from '../agent/setup.ts'
+import { deadPort, dialPort, startEcho, startService } from '../agent/setup.ts'
 import { scratch, startAgent, startRelay, tunnelUrl } from './stage.ts'
 
 const sum = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
@@ -66,6 +66,27 @@ describe('a TCP tunnel', () => {
     assert.equal(await visitor.end(), 'reset')
     assert.equal((await agent.line('local.down'))['target'], target)
   })
+
+  for (const flags of [[], ['--plain']]) {
+    it(`serves 200 visitors at once, over ${flags.length === 0 ? 'TLS' : 'plain'} proxy connections`, async (t) => {
+      const relay = await startRelay(t, ['--allow-plain'])
+      const port = await startEcho(t)
+      const agent = startAgent(t, relay, ['tcp', `127.0.0.1:${port}`, ...flags])
+      const publicPort = Number((await tunnelUrl(agent, 'tcp')).port)
+      const visits = Array.from({ length: 200 }, async () => {
+        const visitor = new Wire(await dialPort(publicPort))
+        const sent = randomBytes(20_000)
+        visitor.socket.end(sent)
+        assert.equal(sum(await visitor.rest()), sum(sent))
+      })
+      await Promise.all(visits)
+      for (const end of [relay.process, agent]) {
+        await end.line('join.end', ({ reason, bytesOut }) => reason === 'eof' && bytesOut === 20_000, 200)
+        assert.equal(end.of('join.end').length, 200)
+      }
+      assert.equal(agent.of('proxy.failed').length, 0)
+    })
+  }
 
   it('passes a reset on, to either end', async (t) => {
     const relay = await startRelay(t)
