@@ -17,6 +17,9 @@ import { root } from './project.mjs'
  * @property {{ duration_ms: number, type?: string, error?: { failureType?: string, cause?: unknown } }} details
  */
 
+/** The first of node's closing lines. */
+const closing = /^tests \d+$/
+
 /** How many hung tests are named. */
 const namedHangs = 10
 
@@ -61,8 +64,10 @@ export default async function* report(source) {
         yield data.message
         break
       case 'test:diagnostic':
-        if (group !== undefined) yield group.line
-        group = undefined
+        if (group !== undefined && closing.test(data.message)) {
+          yield group.line
+          group = undefined
+        }
         yield `# ${data.message}\n`
         break
       default:
