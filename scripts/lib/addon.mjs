@@ -44,7 +44,7 @@ export async function buildAddon() {
 }
 
 /**
- * Says what came of it where the addon is wanted but not required. Costs are those measured in docs/architecture.md.
+ * Says what came of it where the addon is wanted but not required. `millrace doctor` names the costs in detail.
  * @param {AddonResult} result
  */
 export function reportAddon({ state, detail }) {
