@@ -1,6 +1,7 @@
 #include "direction.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "worker.h"
 
@@ -36,6 +37,10 @@ Direction::Direction(Worker& worker, Endpoint& source, Endpoint& sink, Direction
       last_progress_(worker.now) {
   if (kept_.size() > remaining_) kept_.resize(remaining_);
   remaining_ -= remaining_ == UINT64_MAX ? 0 : kept_.size();
+  if (!caller_driven_ || kept_.empty()) return;
+  // Where what the caller writes can't overtake it.
+  sink_.socket.queue(kept_);
+  kept_ = {};
 }
 
 Direction::~Direction() { kill(); }
@@ -174,6 +179,7 @@ void Direction::leave_splice() {
   size_t taken = 0;
   while (taken < pending_) {
     const ssize_t n = worker_.sys.read(pipe_.read_end, kept_.data() + taken, pending_ - taken);
+    if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
     taken += static_cast<size_t>(n);
   }

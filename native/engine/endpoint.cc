@@ -97,6 +97,8 @@ void Endpoint::finish_connect(uint32_t events) {
 }
 
 void Endpoint::request_read(size_t max, Millis deadline) {
+  // Once it is closing, the deadline is that of the close.
+  if (stage_ != Stage::Open && stage_ != Stage::Joined) return;
   read_max_ = std::clamp<size_t>(max, 1, kMaxRead);
   deadline_ = deadline;
   worker_->wheel.cancel(timer_);
@@ -105,7 +107,7 @@ void Endpoint::request_read(size_t max, Millis deadline) {
 }
 
 void Endpoint::write(std::span<const uint8_t> bytes) {
-  if (socket.error() != 0) return;
+  if (socket.error() != 0 || stage_ == Stage::Closing || stage_ == Stage::Closed) return;
   if (socket.queued() == 0 && socket.writable()) {
     while (!bytes.empty()) {
       size_t n = 0;
@@ -120,6 +122,8 @@ void Endpoint::write(std::span<const uint8_t> bytes) {
     return destroy(true, ENOBUFS);
   }
   socket.queue(bytes);
+  // So that it sees that bytes wait: the sink may already be full, and no edge come.
+  if (join_) worker_->enqueue(*join_);
 }
 
 void Endpoint::request_flush() {

@@ -43,6 +43,7 @@ int Engine::start() {
 }
 
 void Engine::stop() {
+  const std::lock_guard lock(stop_mutex_);
   for (auto& worker : state_.workers) worker->stop();
 }
 

@@ -48,7 +48,7 @@ class Engine {
 
   // Raises the soft descriptor limit to the hard one, probes splice, starts the workers. errno, 0 when all run.
   int start();
-  // Stops and joins the workers; idempotent.
+  // Stops and joins the workers; idempotent, from any thread. Afterwards no event comes any more.
   void stop();
 
   // Synchronous: errno, 0 when it listens.
@@ -86,10 +86,12 @@ class Engine {
   uint32_t next_worker() { return turn_.fetch_add(1, std::memory_order_relaxed) % static_cast<uint32_t>(state_.workers.size()); }
 
   EngineOptions options_;
+  // Outlives the workers, whose listeners count it down.
+  std::atomic<int64_t> listeners_{0};
   EngineState state_;
+  std::mutex stop_mutex_;
   std::atomic<uint32_t> turn_{0};
   std::atomic<ListenerId> listener_ids_{0};
-  std::atomic<int64_t> listeners_{0};
   std::mutex listen_mutex_;
   std::unordered_map<ListenerId, std::weak_ptr<ListenSocket>> listen_sockets_;
 };

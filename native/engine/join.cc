@@ -40,6 +40,12 @@ bool is_reset(int error) {
   }
 }
 
+// A sum with the clock must not overflow: what lies beyond half of its range is never.
+JoinLimits normal(const JoinLimits& limits) {
+  const auto one = [](Millis limit) { return limit > kNever / 2 ? 0 : limit; };
+  return {one(limits.idle), one(limits.half_closed_idle), one(limits.duration), one(limits.stalled)};
+}
+
 }  // namespace
 
 void report_unjoined(Worker& worker, const JoinSpec& spec, EndReason reason, int error) {
@@ -55,6 +61,7 @@ Join::Join(Worker& worker, JoinSpec spec, Endpoint& a, Endpoint& b)
       b_to_a_(worker, b, a, std::move(spec_.b_to_a), spec_.mode, spec_.cell->b_to_a, spec_.cell->spliced_b_to_a),
       timer_(*this),
       started_(worker.now) {
+  spec_.limits = normal(spec_.limits);
   a.enter(*this);
   b.enter(*this);
 }

@@ -8,7 +8,7 @@
 
 namespace millrace {
 
-// All milliseconds; 0 is off.
+// All milliseconds; 0 is off, and so is kNever.
 struct JoinLimits {
   Millis idle = 0;
   Millis half_closed_idle = 0;

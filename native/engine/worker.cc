@@ -66,6 +66,7 @@ void Worker::post(Command command) {
   bool sleeping;
   {
     const std::lock_guard lock(inbox_mutex_);
+    if (ended_) return decline(command);
     inbox_.push_back(std::move(command));
     sleeping = sleeping_;
     sleeping_ = false;
@@ -100,6 +101,14 @@ void Worker::loop() {
     run_joins();
     end_turn();
   }
+  const std::lock_guard lock(inbox_mutex_);
+  ended_ = true;
+  for (Command& command : inbox_) decline(command);
+}
+
+// Nobody will carry it out; whoever waits for it must not wait for ever.
+void Worker::decline(Command& command) {
+  if (const auto* detach = std::get_if<DetachCommand>(&command)) detach->done->count_down();
 }
 
 void Worker::take_inbox() {

@@ -68,6 +68,7 @@ class Worker {
 
  private:
   void loop();
+  static void decline(Command& command);
   void run_joins();
   void take_inbox();
   void run_commands();
@@ -106,6 +107,7 @@ class Worker {
   std::mutex inbox_mutex_;
   std::vector<Command> inbox_;
   bool sleeping_ = false;
+  bool ended_ = false;  // the thread is done
   std::vector<Command> turn_;  // the commands of this turn, from turn_next_ on still to be done
   size_t turn_next_ = 0;
 

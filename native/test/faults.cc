@@ -174,6 +174,14 @@ bool Gate::await(uint32_t workers) {
   return changed_.wait_for(lock, kPatience, [&] { return standing_ == workers; });
 }
 
+bool Gate::step(uint32_t workers) {
+  std::unique_lock lock(mutex_);
+  ++steps_;
+  standing_ = 0;
+  changed_.notify_all();
+  return changed_.wait_for(lock, kPatience, [&] { return standing_ == workers; });
+}
+
 void Gate::open() {
   const std::lock_guard lock(mutex_);
   closed_ = false;
@@ -184,8 +192,9 @@ void Gate::pass() {
   std::unique_lock lock(mutex_);
   ++standing_;
   changed_.notify_all();
-  changed_.wait(lock, [this] { return !closed_; });
-  --standing_;
+  const uint64_t arrived = steps_;
+  changed_.wait(lock, [&] { return !closed_ || steps_ != arrived; });
+  if (steps_ == arrived) --standing_;
 }
 
 }  // namespace millrace::test

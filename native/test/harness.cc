@@ -165,6 +165,11 @@ void Harness::hold() {
   REQUIRE(Gate::instance().await(workers));
 }
 
+void Harness::step() {
+  engine.unlisten(0);
+  REQUIRE(Gate::instance().step(workers));
+}
+
 void for_each_mode(const std::function<void(Mode)>& test) {
   for (const Mode mode : {Mode::Adaptive, Mode::Copy, Mode::Splice}) {
     INFO("mode ", name(mode));

@@ -107,6 +107,8 @@ class Harness {
   bool quiet();
   // Holds the workers (which must use the faulty table) at the gate.
   void hold();
+  // Lets each worker make one turn: carry out its commands, then take the events that are there.
+  void step();
   void proceed() { Gate::instance().open(); }
 
  private:

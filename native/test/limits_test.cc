@@ -127,6 +127,8 @@ TEST_CASE("limits: 'never' and numbers beyond all clocks are off") {
         {.limits = {.idle = never, .half_closed_idle = never, .duration = never, .stalled = never}});
     finish(joined.a.get());
     CHECK(receive_all(joined.b.get()).end == End::Fin);
+    // Several ticks of the timers.
+    pause_ms(60);
     REQUIRE(send_all(joined.b.get(), pattern(1, 100)));
     CHECK(receive(joined.a.get(), 100).bytes.size() == 100);
     finish(joined.b.get());
