@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net'
-import type { TestContext } from 'node:test'
 import type { DataPlane, Endpoint, Join, JoinOptions, Listener } from '../../../src/dataplane/types.ts'
 import type { Contestant } from './contestants.ts'
 import { Peer } from './peer.ts'
@@ -8,6 +7,11 @@ import { eventually, within } from './wait.ts'
 
 /** How an endpoint comes to be. `adopt` takes over a Node socket that a Node server or client made. */
 export type Birth = 'listen' | 'dial' | 'adopt'
+
+/** Where the beds register what is to be done at the end: a test context. */
+export interface CleanUp {
+  after(cleanup: () => void | Promise<void>): void
+}
 
 /** One side of a join under test. */
 export interface Side {
@@ -80,7 +84,7 @@ export async function born(
 }
 
 /** The same with a peer on the socket. */
-export async function connected(plane: DataPlane, side: Side, who: 'a' | 'b', t: TestContext): Promise<Connected> {
+export async function connected(plane: DataPlane, side: Side, who: 'a' | 'b', t: CleanUp): Promise<Connected> {
   const { endpoint, socket } = await born(plane, side)
   const peer = started(peerOf(socket, who))
   socket.setNoDelay(true)
@@ -92,7 +96,7 @@ export async function connected(plane: DataPlane, side: Side, who: 'a' | 'b', t:
 }
 
 /** Two peers connected to each other: what the kernel itself does. */
-export async function directly(transport: Transport, t: TestContext): Promise<Bed> {
+export async function directly(transport: Transport, t: CleanUp): Promise<Bed> {
   const server = await NodeServer.listen(transport)
   const socketA = await connectNode(server.target)
   const socketB = await server.next()
@@ -109,7 +113,7 @@ export async function directly(transport: Transport, t: TestContext): Promise<Be
 export async function joined(
   contestant: Contestant,
   pairing: Pairing,
-  t: TestContext,
+  t: CleanUp,
   options: JoinOptions = {},
   prepare: (a: Connected, b: Connected) => Promise<void> | void = () => undefined,
 ): Promise<Bed> {
@@ -121,7 +125,7 @@ export async function joined(
 }
 
 /** Joins two connected pairs, and ends the join when the test is over. */
-export function joinUp(plane: DataPlane, a: Connected, b: Connected, t: TestContext, options: JoinOptions = {}): Bed {
+export function joinUp(plane: DataPlane, a: Connected, b: Connected, t: CleanUp, options: JoinOptions = {}): Bed {
   const join = plane.join(a.endpoint, b.endpoint, options)
   usedUp.add(a.endpoint)
   usedUp.add(b.endpoint)

@@ -28,6 +28,7 @@ export class Peer {
   readonly #sendSeed: number
   readonly #receiveSeed: number
   #fault: Error | undefined
+  #stalled = false
   #waiting: (() => void)[] = []
 
   constructor(socket: Socket, name: string, sendSeed: number, receiveSeed: number, raw = socket) {
@@ -123,12 +124,22 @@ export class Peer {
 
   /** Stops reading, so that the window closes. */
   stall(): void {
+    this.#stalled = true
     this.socket.pause()
+    // pause() alone lets libuv read on until Node's buffer is full, and a reset would then destroy that buffer.
+    const stop = (): void => {
+      if (this.#stalled && this.#raw === this.socket) setReading(this.socket, false)
+    }
+    stop()
+    // A resume() of a moment ago acts only now.
+    process.nextTick(stop)
   }
 
   /** Reads on. */
   resume(): void {
+    this.#stalled = false
     this.socket.resume()
+    if (this.#raw === this.socket) setReading(this.socket, true)
   }
 
   /** Waits until `test` holds; fails at once when a wrong byte was received. */
@@ -207,10 +218,28 @@ export class Peer {
   }
 }
 
+/** The part of a Node stream handle that has no public face. */
+interface StreamHandle {
+  reading: boolean
+  readStart(): number
+  readStop(): number
+  getpeername?(address: object): number
+}
+
+function handleOf(socket: Socket): StreamHandle | undefined {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  return typeof handle === 'object' && handle !== null ? (handle as StreamHandle) : undefined
+}
+
+function setReading(socket: Socket, reading: boolean): void {
+  const handle = handleOf(socket)
+  if (handle === undefined || handle.reading === reading || socket.readableEnded) return
+  handle.reading = reading
+  if (reading) handle.readStart()
+  else handle.readStop()
+}
+
 /** True when the connection is gone from the kernel, which happens by a reset as long as we have not sent FIN. */
 function isLost(socket: Socket): boolean {
-  const handle: unknown = Reflect.get(socket, '_handle')
-  if (typeof handle !== 'object' || handle === null) return false
-  const getpeername: unknown = Reflect.get(handle, 'getpeername')
-  return typeof getpeername === 'function' && Reflect.apply(getpeername, handle, [{}]) !== 0
+  return (handleOf(socket)?.getpeername?.({}) ?? 0) !== 0
 }
