@@ -157,7 +157,7 @@ export class ControlSession implements TunnelOwner {
     this.#tickets.clear()
     // A peer that doesn't read or answer gets no time to say goodbye.
     endpoint.destroy(reason === 'silent' || reason === 'overflow' ? 'reset' : 'fin')
-    log.info('control.close', { reason, ...(detail === '' ? {} : { detail }) })
+    log.info('agent.disconnected', { reason, ...(detail === '' ? {} : { detail }) })
     onClose(this)
   }
 

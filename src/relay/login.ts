@@ -67,7 +67,7 @@ export class Login {
       onClose: (closed) => sessions.remove(closed),
     })
     sessions.add(session)
-    log.info('control.open', {
+    log.info('agent.connected', {
       session: this.#count,
       remote: formatAddress(endpoint.remote),
       agent: identity.name,

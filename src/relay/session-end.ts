@@ -1,7 +1,7 @@
 import { MillraceError } from '../errors.ts'
 
 /**
- * Why a control session ended, as `control.close` tells it. `ended`, `reset`: the agent did. `silent`: nothing was heard
+ * Why a control session ended, as `agent.disconnected` tells it. `ended`, `reset`: the agent did. `silent`: nothing was heard
  * from it. `evicted`: it came back on another connection. `protocol`: it broke the protocol. `overflow`: it did not read.
  */
 export type SessionEnd = 'ended' | 'reset' | 'silent' | 'evicted' | 'protocol' | 'overflow' | 'shutdown' | 'error'

@@ -66,7 +66,7 @@ describe('heartbeat', () => {
     const quietSince = performance.now()
     const ping = await agent.control.next('Ping')
     assert.equal(typeof ping.Time, 'number')
-    await bed.tap.until('control.close', { reason: 'silent' })
+    await bed.tap.until('agent.disconnected', { reason: 'silent' })
     const silence = performance.now() - quietSince
     assert(silence > 9_900 && silence < 14_000, `dropped after ${silence} ms`)
     await bed.tap.until('tunnel.down', { url: Url })
@@ -79,6 +79,6 @@ describe('heartbeat', () => {
       const { Time = 0 } = await agent.control.next('Ping')
       agent.control.send({ type: 'Pong', Time })
     }
-    assert.equal(bed.tap.all('control.close').length, 0)
+    assert.equal(bed.tap.all('agent.disconnected').length, 0)
   })
 })

@@ -61,7 +61,7 @@ describe('hostile peers of the tunnel port', () => {
       await agent.tcp()
       agent.control.write(bytes)
       await agent.control.ended()
-      const line = await bed.tap.until('control.close')
+      const line = await bed.tap.until('agent.disconnected')
       assert.equal(line['reason'], 'protocol')
       assert.equal(bed.relay.counts.tunnels, 0)
       await (await bed.agent()).tcp()

@@ -61,7 +61,7 @@ describe('login', () => {
     const second = await bed.agent({ clientId: first.clientId })
     assert.equal(second.clientId, first.clientId)
     assert.equal(await first.control.ended(), 'fin')
-    await bed.tap.until('control.close', { reason: 'evicted' })
+    await bed.tap.until('agent.disconnected', { reason: 'evicted' })
     const again = await second.tcp({ RemotePort: port })
     assert.equal(again.port, port)
     assert.equal(bed.relay.counts.sessions, 1)
@@ -98,7 +98,7 @@ describe('login', () => {
     await agent.ask({ Protocol: 'http', HttpAuth: 'joe:secret-password' })
     const { Tickets } = await (await bed.agent({ extensions: ['ticket'] })).control.next('ReqProxy')
     agent.destroy()
-    await bed.tap.until('control.close')
+    await bed.tap.until('agent.disconnected')
     const log = JSON.stringify(bed.tap.lines)
     for (const secret of [token, sha256(token), agent.clientId, Tickets?.[0] ?? '?', 'secret-password']) {
       assert(!log.includes(secret), `the log holds ${secret}`)

@@ -30,7 +30,7 @@ describe('a relay that is asked to stop', () => {
     const stopped = bed.relay.stop(60_000)
     assert.equal((await agent.control.next('Drain')).type, 'Drain')
     assert.equal(await agent.control.ended(), 'fin')
-    await bed.tap.until('control.close', { reason: 'shutdown' })
+    await bed.tap.until('agent.disconnected', { reason: 'shutdown' })
     await bed.tap.until('tunnel.down')
     await assertUnreachable(tunnelPort)
     await assertUnreachable(bed.port('http'))

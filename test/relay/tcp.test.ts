@@ -92,7 +92,7 @@ describe('TCP tunnels', () => {
     const visitor = await FrameSocket.plain(port)
     const { proxy } = await agent.visitor()
     agent.control.reset()
-    await bed.tap.until('control.close')
+    await bed.tap.until('agent.disconnected')
     await bed.agent({ clientId: agent.clientId })
     visitor.write('after')
     assert.equal(await proxy.read(5), 'after')

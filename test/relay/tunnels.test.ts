@@ -142,7 +142,7 @@ describe('web tunnels', () => {
     const before = await agent.ask({ Protocol: 'http' })
     const tcp = await agent.tcp()
     agent.destroy()
-    await first.tap.until('control.close')
+    await first.tap.until('agent.disconnected')
     const back = await first.agent({ clientId: agent.clientId })
     assert.equal((await back.ask({ Protocol: 'http' })).Url, before.Url)
     assert.equal((await back.tcp()).port, tcp.port)
@@ -170,7 +170,7 @@ describe('web tunnels', () => {
     const { Url } = await agent.ask({ Protocol: 'http' })
     agent.control.end()
     await bed.tap.until('tunnel.down', { url: Url })
-    await bed.tap.until('control.close', { reason: 'ended' })
+    await bed.tap.until('agent.disconnected', { reason: 'ended' })
     assert.deepEqual(bed.relay.counts, { sessions: 0, tunnels: 0, visitors: 0 })
   })
 
