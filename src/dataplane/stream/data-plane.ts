@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
-import { checkAdoptable, markTaken } from '../adopt-check.ts'
+import { checkAdoptable } from '../adopt-check.ts'
 import type {
   DataPlane,
   DataPlaneMode,
@@ -22,6 +22,7 @@ import { streamJoin } from './join.ts'
 import { type ListenerOwner, streamListen } from './listener.ts'
 import { StreamRateLimit } from './rate-limit.ts'
 import { secureEndpoint } from './secure.ts'
+import { takeSocket } from './take-socket.ts'
 
 /** The data plane on Node streams and `node:tls`, for every platform. */
 export class StreamDataPlane implements DataPlane, ListenerOwner {
@@ -58,9 +59,10 @@ export class StreamDataPlane implements DataPlane, ListenerOwner {
 
   adopt(socket: Socket, head?: Uint8Array): Endpoint {
     checkAdoptable(socket)
-    takeFromUser(socket)
+    const taken = takeSocket(socket)
     this.endpointBorn()
-    return StreamEndpoint.fromSocket(socket, head, { onGone: this.#onGone })
+    const bytes = Buffer.concat([head ?? Buffer.alloc(0), ...taken.unread])
+    return StreamEndpoint.fromSocket(taken.socket, bytes, { onGone: this.#onGone })
   }
 
   secure(endpoint: Endpoint, options: TlsOptions): Promise<Endpoint> {
@@ -101,21 +103,6 @@ export class StreamDataPlane implements DataPlane, ListenerOwner {
   listenerGone(): void {
     this.#listeners -= 1
   }
-}
-
-/**
- * From here on the bytes are ours: a listener of the user's that reads would compete with the join, a timeout would
- * end it, and without `allowHalfOpen` Node would answer a FIN with a FIN. 'error' and 'close' listeners stay.
- */
-function takeFromUser(socket: Socket): void {
-  markTaken(socket)
-  socket.unpipe()
-  socket.removeAllListeners('data')
-  socket.removeAllListeners('readable')
-  socket.pause()
-  socket.setTimeout(0)
-  socket.setNoDelay(true)
-  socket.allowHalfOpen = true
 }
 
 function ours(endpoint: Endpoint): StreamEndpoint {
