@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+
 namespace millrace {
 
 PipePool::~PipePool() {
@@ -22,6 +24,11 @@ bool PipePool::lease(Pipe& pipe) {
   stats_.pipes.fetch_add(1, std::memory_order_relaxed);
   pipe.read_end = fds[0];
   pipe.write_end = fds[1];
+  if (std::max(fds[0], fds[1]) >= fd_reserve_) {
+    discard(pipe);
+    stats_.count(Fallback::NoPipe);
+    return false;
+  }
   // EPERM past the user's limit, EBUSY never on an empty pipe: what counts is what it has afterwards.
   sys_.fcntl(fds[1], F_SETPIPE_SZ, static_cast<long>(kWanted));
   const int size = sys_.fcntl(fds[1], F_GETPIPE_SZ, 0);

@@ -24,7 +24,8 @@ class PipePool {
   static constexpr size_t kLeast = 64 << 10;
   static constexpr size_t kKept = 32;
 
-  PipePool(const Syscalls& sys, WorkerStats& stats) : sys_(sys), stats_(stats) {}
+  // Descriptors from `fd_reserve` on are not for pipes.
+  PipePool(const Syscalls& sys, WorkerStats& stats, int fd_reserve) : sys_(sys), stats_(stats), fd_reserve_(fd_reserve) {}
   ~PipePool();
   PipePool(const PipePool&) = delete;
   PipePool& operator=(const PipePool&) = delete;
@@ -38,6 +39,7 @@ class PipePool {
  private:
   const Syscalls& sys_;
   WorkerStats& stats_;
+  const int fd_reserve_;
   std::vector<Pipe> idle_;
 };
 

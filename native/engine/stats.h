@@ -11,7 +11,7 @@ namespace millrace {
 // Why a direction copied although it streamed.
 enum class Fallback : uint8_t {
   Unsupported,  // EINVAL, ENOSYS, EPERM and the like from splice
-  NoPipe,       // pipe2 failed
+  NoPipe,       // pipe2 failed, or only the reserve of descriptors is left
   SmallPipe,    // the user's pipe pages are used up
   Urgent,       // MSG_OOB was seen: splice misreports EOF behind an urgent mark
   Unreliable,   // splice said EAGAIN or 0 while bytes were readable

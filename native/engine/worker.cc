@@ -18,7 +18,7 @@ constexpr int kEventsPerTurn = 256;
 
 Worker::Worker(EngineState& engine, uint32_t index)
     : sys(engine.sys),
-      pipes(engine.sys, stats),
+      pipes(engine.sys, stats, engine.fd_reserve),
       wheel(now_ms()),
       now(now_ms()),
       splice_works(engine.splice_works),

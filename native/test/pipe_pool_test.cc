@@ -13,6 +13,8 @@ namespace millrace::test {
 
 namespace {
 
+constexpr int kNoReserve = 1 << 30;
+
 uint64_t fallbacks(const WorkerStats& stats, Fallback reason) {
   return stats.fallbacks[static_cast<size_t>(reason)].load();
 }
@@ -23,7 +25,7 @@ TEST_CASE("pipe pool: an empty pipe is used again, a used one is not") {
   const size_t before = open_descriptors();
   {
     WorkerStats stats;
-    PipePool pool(kernel_syscalls(), stats);
+    PipePool pool(kernel_syscalls(), stats, kNoReserve);
     Pipe pipe;
     REQUIRE(pool.lease(pipe));
     CHECK(pipe.capacity >= PipePool::kLeast);
@@ -54,7 +56,7 @@ TEST_CASE("pipe pool: keeps a bounded number") {
   const size_t before = open_descriptors();
   {
     WorkerStats stats;
-    PipePool pool(kernel_syscalls(), stats);
+    PipePool pool(kernel_syscalls(), stats, kNoReserve);
     std::vector<Pipe> pipes(PipePool::kKept + 8);
     for (Pipe& pipe : pipes) REQUIRE(pool.lease(pipe));
     CHECK(stats.pipes == static_cast<int64_t>(pipes.size()));
@@ -69,7 +71,7 @@ TEST_CASE("pipe pool: refuses when the system gives none, or too small ones, and
   const FaultScope scope;
   const size_t before = open_descriptors();
   WorkerStats stats;
-  PipePool pool(faulty_syscalls(), stats);
+  PipePool pool(faulty_syscalls(), stats, kNoReserve);
   Pipe pipe;
   faults().pipes_refused = 1;
   CHECK_FALSE(pool.lease(pipe));
@@ -87,6 +89,17 @@ TEST_CASE("pipe pool: refuses when the system gives none, or too small ones, and
   REQUIRE(pool.lease(pipe));
   CHECK(pipe.capacity == 64 << 10);
   pool.give_back(pipe);
+}
+
+TEST_CASE("pipe pool: leaves the reserve of descriptors alone") {
+  const size_t before = open_descriptors();
+  WorkerStats stats;
+  Pipe pipe;
+  PipePool pool(kernel_syscalls(), stats, 1);
+  CHECK_FALSE(pool.lease(pipe));
+  CHECK(pipe.read_end == -1);
+  CHECK(fallbacks(stats, Fallback::NoPipe) == 1);
+  CHECK(open_descriptors() == before);
 }
 
 }  // namespace millrace::test

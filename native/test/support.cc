@@ -229,7 +229,15 @@ bool in_child(const std::function<bool()>& body) {
   const pid_t child = ::fork();
   if (child < 0) give_up("fork");
   // _exit: the parent's buffers, its leak check and its static objects are the parent's.
-  if (child == 0) ::_exit(body() ? 0 : 1);
+  if (child == 0) {
+    bool passed = false;
+    try {
+      passed = body();
+    } catch (...) {
+      // A failed requirement, which doctest has printed.
+    }
+    ::_exit(passed ? 0 : 1);
+  }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
