@@ -5,6 +5,7 @@ import {
   accessSync,
   constants,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -100,6 +101,20 @@ describe('the packed package', () => {
       encoding: 'utf8',
     })
     assert.equal(tsc.status, 0, tsc.stdout)
+  })
+
+  it('finds the addon that it carries', (t) => {
+    const built = join(root, 'build/Release/millrace.node')
+    if (!existsSync(built)) {
+      t.skip('no addon is built here')
+      return
+    }
+    const carried = join(installed, `prebuilds/${process.platform}-${process.arch}`)
+    mkdirSync(carried, { recursive: true })
+    copyFileSync(built, join(carried, 'millrace.node'))
+    const script = "import { createDataPlane } from 'millrace'; console.log(createDataPlane('native').kind)"
+    const found = spawnSync(process.execPath, ['--input-type=module', '-e', script], { cwd: folder, encoding: 'utf8' })
+    assert.equal(found.stdout, 'native\n', found.stderr)
   })
 
   it('joins, in the example, without any of its dependencies', async (t) => {
