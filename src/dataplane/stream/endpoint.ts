@@ -2,36 +2,15 @@ import type { Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
 import type { Address, ClosedHow, Endpoint, FindEnd } from '../types.ts'
 import { isUnix, localAddress, remoteAddress } from './address.ts'
+import { rejected, resetError } from './endpoint-errors.ts'
+import type { CallerPart, StreamEndpointOptions } from './endpoint-parts.ts'
+import { HeldCalls } from './held-calls.ts'
 import { Inbox, readAhead } from './inbox.ts'
 import { Port } from './port.ts'
 import type { PortWatcher, PortWriter } from './port-roles.ts'
 
 /** Bytes that may wait to be sent to a peer before the endpoint is destroyed. */
 const maxPendingWrites = 1_048_576
-
-/** What {@link StreamEndpoint.fromSocket} can be told. */
-export interface StreamEndpointOptions {
-  /** The TCP or unix socket below, when `socket` is a TLSSocket. */
-  readonly raw?: Socket
-  /** What the peer asked for by SNI. Default ''. */
-  readonly serverName?: string
-  /** Called once, when the descriptor is closed. */
-  readonly onGone?: () => void
-  /** Default: what the socket says. */
-  readonly local?: Address
-  /** Default: what the socket says. */
-  readonly remote?: Address
-}
-
-/** What a join leaves to the caller: the sides of directions that the caller drives. */
-export interface CallerPart {
-  /** The caller reads from this endpoint. */
-  readonly reads: boolean
-  /** The caller writes to it. */
-  readonly writes: boolean
-  /** The peer doesn't take what the caller writes, and the limit for what may wait is passed. */
-  readonly onOverflow: () => void
-}
 
 /**
  * An endpoint over a Node socket or TLSSocket. Nothing is read before the first read or `onClosed()`. From then on up
@@ -50,6 +29,8 @@ export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
   #closedBy: MillraceError | undefined
   #onClosed: ((how: ClosedHow) => void) | undefined
   #toldFin = false
+  /** In a join that has not begun. */
+  #held: HeldCalls | undefined
   #flushes: { readonly resolve: () => void; readonly reject: (error: MillraceError) => void }[] = []
 
   private constructor(socket: Socket, options: StreamEndpointOptions) {
@@ -86,25 +67,35 @@ export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
 
   peek(n: number, deadlineMs: number): Promise<Buffer> {
     if (!(n >= 0 && n <= readAhead)) return rejected('ERR_OPTION', `peek of ${n} bytes: 64 KiB is the most`)
-    return this.#refuseReads() ?? this.#inbox.start({ kind: 'peek', n }, deadlineMs)
+    const held = this.#held?.later(() => this.peek(n, deadlineMs))
+    return held ?? this.#refuseReads() ?? this.#inbox.start({ kind: 'peek', n }, deadlineMs)
   }
 
   readHead(findEnd: FindEnd, limit: number, deadlineMs: number): Promise<Buffer> {
-    return this.#refuseReads() ?? this.#inbox.start({ kind: 'head', findEnd, limit }, deadlineMs)
+    const held = this.#held?.later(() => this.readHead(findEnd, limit, deadlineMs))
+    return held ?? this.#refuseReads() ?? this.#inbox.start({ kind: 'head', findEnd, limit }, deadlineMs)
   }
 
   read(deadlineMs: number, max = 65_536): Promise<Buffer> {
     if (!(max >= 1)) return rejected('ERR_OPTION', `read of at most ${max} bytes`)
-    return this.#refuseReads() ?? this.#inbox.start({ kind: 'read', max }, deadlineMs)
+    const held = this.#held?.later(() => this.read(deadlineMs, max))
+    return held ?? this.#refuseReads() ?? this.#inbox.start({ kind: 'read', max }, deadlineMs)
   }
 
   unread(bytes: Buffer): void {
-    this.#inbox.unread.unshift(bytes)
+    if (this.#held === undefined) this.#inbox.unread.unshift(bytes)
+    else this.#held.push(() => this.unread(bytes))
   }
 
   write(bytes: Uint8Array): void {
+    if (this.#held !== undefined) {
+      const copy = Buffer.from(bytes)
+      this.#held.push(() => this.write(copy))
+      return
+    }
     if (bytes.length === 0 || this.#state === 'closed' || (this.#state === 'joined' && !this.#caller?.writes)) return
-    this.#port.write(bytes)
+    // A copy, as Node keeps what it can't write at once, and the caller may use its buffer again.
+    this.#port.write(Buffer.from(bytes))
     if (this.#port.pending <= maxPendingWrites) return
     const error = new MillraceError('ERR_ENDPOINT_WRITE_OVERFLOW', String(maxPendingWrites))
     const caller = this.#caller
@@ -114,6 +105,7 @@ export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
   }
 
   flushed(): Promise<void> {
+    if (this.#held !== undefined) return this.#held.later(() => this.flushed())
     const error = this.#writeError()
     if (error !== undefined) return Promise.reject(error)
     if (this.#port.pending === 0) return Promise.resolve()
@@ -121,14 +113,14 @@ export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
   }
 
   onClosed(callback: (how: ClosedHow) => void): void {
-    if (this.#state !== 'open') return
+    if (this.#state !== 'open' || this.#held !== undefined) return
     this.#onClosed = callback
     this.#port.arm()
     process.nextTick(() => this.#tellClosed())
   }
 
   destroy(how: 'fin' | 'reset' = 'fin'): void {
-    if (this.#state !== 'open') return
+    if (this.#state !== 'open' || this.#held !== undefined) return
     if (how === 'reset') this.#port.reset()
     else this.#port.linger()
     this.#close(new MillraceError('ERR_ENDPOINT_CLOSED'))
@@ -140,8 +132,21 @@ export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
    */
   unusable(): MillraceError | undefined {
     if (this.#state === 'closed' && this.#closedBy?.code === 'ERR_ENDPOINT_CLOSED') return this.#closedBy
-    if (this.#state === 'joined') return new MillraceError('ERR_ENDPOINT_JOINED')
+    if (this.#state === 'joined' || this.#held !== undefined) return new MillraceError('ERR_ENDPOINT_JOINED')
     return this.#inbox.busy ? new MillraceError('ERR_ENDPOINT_BUSY') : undefined
+  }
+
+  /** Takes it for a join that can't begin yet: from now on it is joined, and what the caller asks of it waits. */
+  hold(): void {
+    this.#onClosed = undefined
+    this.#held = new HeldCalls()
+  }
+
+  /** Ends {@link hold}. What has waited is to be run once the join has begun, or has failed. */
+  letGo(): HeldCalls | undefined {
+    const held = this.#held
+    this.#held = undefined
+    return held
   }
 
   /** Hands the port and the unread bytes to a join, which then calls {@link joinFailed} and {@link joinEnded}. */
@@ -234,12 +239,6 @@ export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
   }
 
   #resetError(): MillraceError | undefined {
-    const errno = this.#port.failure
-    if (errno === undefined) return undefined
-    return new MillraceError('ERR_ENDPOINT_RESET', '', { cause: Object.assign(new Error(errno), { code: errno }) })
+    return resetError(this.#port.failure)
   }
-}
-
-function rejected(...error: ConstructorParameters<typeof MillraceError>): Promise<never> {
-  return Promise.reject(new MillraceError(...error))
 }

@@ -1,23 +1,14 @@
 import { MillraceError } from '../../errors.ts'
 import type { JoinLimits } from '../join-options.ts'
-import type {
-  DirectionName,
-  DirectionOptions,
-  EndReason,
-  Join,
-  JoinOptions,
-  JoinResult,
-  Path,
-  PerDirection,
-} from '../types.ts'
+import type { DirectionName, EndReason, Join, JoinOptions, JoinResult, Path, PerDirection } from '../types.ts'
 import type { DirectionOwner } from './direction.ts'
 import { DrivenDirection } from './driven-direction.ts'
-import type { CallerPart, StreamEndpoint } from './endpoint.ts'
+import type { StreamEndpoint } from './endpoint.ts'
 import { limitReached, nextLook, type Progress, reasonOf } from './join-limits.ts'
+import { callerPart, makeDirection } from './make-direction.ts'
 import type { Port } from './port.ts'
 import type { PortWatcher } from './port-roles.ts'
-import { Pump } from './pump.ts'
-import { StreamRateLimit } from './rate-limit.ts'
+import type { Pump } from './pump.ts'
 import { clearDeadline, now, setDeadline, type Timed } from './wheel.ts'
 
 /** After a peer's reset: the time for what it sent before to reach the other side's kernel, ms. */
@@ -30,8 +21,6 @@ const graceMs = 100
 
 /** How often a source that is not being read is looked at, ms. */
 const probeMs = 1_000
-
-const none: DirectionOptions = {}
 
 /** A live join of two endpoints that are free to be taken, with checked options; made by `streamJoin`. */
 export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
@@ -57,6 +46,7 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
   #lostAt: number | undefined
   /** The direction from the side that failed. */
   #out: Pump | DrivenDirection | undefined
+  #grace: NodeJS.Timeout | undefined
   #result: JoinResult | undefined
   #reported = false
   #done: Promise<JoinResult> | undefined
@@ -71,23 +61,25 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
     this.#signal = options.signal
     const path: Path = a.encrypted || b.encrypted ? 'tls' : 'stream'
     this.path = { aToB: path, bToA: path }
-    const fromA = a.release(this.#callerPart(options.aToB, options.bToA))
-    const fromB = b.release(this.#callerPart(options.bToA, options.aToB))
-    this.#aToB = this.#direction(a, b, fromA.port, fromB.port, options.aToB)
-    this.#bToA = this.#direction(b, a, fromB.port, fromA.port, options.bToA)
+    const overflow = (): void => this.#over('error', 'ENOBUFS')
+    const fromA = a.release(callerPart(options.aToB, options.bToA, overflow))
+    const fromB = b.release(callerPart(options.bToA, options.aToB, overflow))
+    this.#aToB = makeDirection(this, a, b, fromA.port, fromB.port, options.aToB)
+    this.#bToA = makeDirection(this, b, a, fromB.port, fromA.port, options.bToA)
     fromA.port.watcher = fromB.port.watcher = this
     this.#signal?.addEventListener('abort', this.#abort, { once: true })
     this.#aToB.start(fromA.unread)
     this.#bToA.start(fromB.unread)
     this.#schedule()
-    const gone = [fromA.port, fromB.port].find((port) => port.gone)
-    if (gone !== undefined) process.nextTick(() => this.onFailed(gone.failure ?? '', gone))
+    if (fromA.port.gone || fromB.port.gone) process.nextTick(() => this.#startGone())
     if (this.#signal?.aborted === true) process.nextTick(this.#abort)
   }
 
   get bytes(): PerDirection<bigint> {
-    if (this.#result !== undefined) return { aToB: this.#result.aToB, bToA: this.#result.bToA }
-    return { aToB: BigInt(this.#aToB.count), bToA: BigInt(this.#bToA.count) }
+    return {
+      aToB: this.#result?.aToB ?? BigInt(this.#aToB.count),
+      bToA: this.#result?.bToA ?? BigInt(this.#bToA.count),
+    }
   }
 
   get done(): Promise<JoinResult> {
@@ -99,7 +91,7 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
   }
 
   destroy(): void {
-    this.#over('aborted')
+    this.#over('aborted', '')
   }
 
   finish(direction: DirectionName, how: 'fin' | 'no-fin'): void {
@@ -146,7 +138,9 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
   onFlushed(): void {
     if (this.#phase !== 'flushing' || this.#out === undefined) return
     this.#phase = 'grace'
-    setDeadline(this, graceMs - (now() - this.#out.movedAt))
+    clearDeadline(this)
+    // Unlike the wheel's, this timer keeps the process alive: nothing is read any more, and the RST is still owed.
+    this.#grace = setTimeout(() => this.#over(this.#reason), Math.max(0, graceMs - (now() - this.#out.movedAt)))
   }
 
   onDue(time: number): void {
@@ -163,33 +157,20 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
     else this.#over(reason)
   }
 
-  /** What of an endpoint stays with the caller, who may drive the direction from it and the one to it. */
-  #callerPart(from: DirectionOptions = none, to: DirectionOptions = none): CallerPart | undefined {
-    const reads = from.drive === 'caller'
-    const writes = to.drive === 'caller'
-    if (!(reads || writes)) return undefined
-    return { reads, writes, onOverflow: () => this.#over('error', 'ENOBUFS') }
-  }
-
-  #direction(
-    from: StreamEndpoint,
-    to: StreamEndpoint,
-    source: Port,
-    sink: Port,
-    options: DirectionOptions = none,
-  ): Pump | DrivenDirection {
-    if (options.drive === 'caller') return new DrivenDirection(source, sink, this, from.inbox, to)
-    return new Pump(source, sink, this, options, options.rate instanceof StreamRateLimit ? options.rate : undefined)
+  /** An endpoint was gone before the join; unless its 'error' has just told us. */
+  #startGone(): void {
+    const gone = [this.#aToB.source, this.#bToA.source].find((port) => port.gone)
+    if (gone !== undefined && this.#phase === 'open') this.onFailed(gone.failure ?? '', gone)
   }
 
   /** Looks for resets that Node does not see. What came before them has the usual time to get out. */
   #probe(time: number): boolean {
     const unwatched = [this.#aToB, this.#bToA].filter(({ source, paused }) => paused || source.ended)
     this.#probing = unwatched.length > 0
-    if (!unwatched.some(({ source }) => source.lost)) return false
+    const lost = unwatched.filter(({ source }) => source.lost)
+    if (lost.length === 0) return false
     this.#lostAt ??= time
-    const flushing = unwatched.some(({ source, ended }) => source.lost && !ended)
-    return !flushing || time - this.#lostAt >= flushMs
+    return lost.every(({ ended, movedAt }) => ended && time - movedAt >= graceMs) || time - this.#lostAt >= flushMs
   }
 
   #schedule(): void {
@@ -213,6 +194,7 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
     if (this.#phase === 'over') return
     this.#phase = 'over'
     clearDeadline(this)
+    clearTimeout(this.#grace)
     this.#signal?.removeEventListener('abort', this.#abort)
     const ports = [this.#aToB.source, this.#bToA.source]
     for (const port of ports) {
