@@ -39,7 +39,31 @@ export interface Bucket {
   readonly bucket: never
 }
 
+/** Every function of {@link Addon}. A binary that lacks one was built from other sources. */
+const functions: Readonly<Record<keyof Addon, true>> = {
+  attach: true,
+  drain: true,
+  keepAlive: true,
+  listen: true,
+  unlisten: true,
+  refused: true,
+  dial: true,
+  adopt: true,
+  read: true,
+  write: true,
+  flush: true,
+  destroy: true,
+  release: true,
+  cells: true,
+  bucket: true,
+  join: true,
+  abort: true,
+  finish: true,
+  stats: true,
+}
+
 /** What a `.node` file must export to be the addon. */
 export function isAddon(value: unknown): value is Addon {
-  return typeof value === 'object' && value !== null && typeof Reflect.get(value, 'attach') === 'function'
+  if (typeof value !== 'object' || value === null) return false
+  return Object.keys(functions).every((name) => typeof Reflect.get(value, name) === 'function')
 }

@@ -14,7 +14,8 @@ interface Handle {
 /**
  * Takes a checked socket over from Node: stops reading, collects what was read, duplicates the descriptor, destroys the
  * socket; all in one turn, so that libuv can't read in between. libuv only closes its descriptor: the duplicate keeps
- * the connection. Throws ERR_SOCKET_DESTROYED when there is no descriptor, ERR_OPTION when the system gives no second.
+ * the connection. Throws ERR_SOCKET_DESTROYED when there is no descriptor, ERR_SOCKET_TAKEOVER when the system gives no
+ * second.
  */
 export function adoptSocket(core: Core, socket: Socket, head: Uint8Array | undefined): NativeEndpoint {
   const handle = handleOf(socket)

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { type Addon, isAddon } from './addon.ts'
+import { truncation } from './truncation.ts'
 
 /** One place where the addon was looked for, and what was found there. */
 export interface LoadAttempt {
@@ -31,7 +31,6 @@ export function loadAddon(): LoadResult {
 
 /** Tries the paths in their order; the first that loads wins. */
 export function load(paths: readonly string[]): LoadResult {
-  const require = createRequire(import.meta.url)
   const tried: LoadAttempt[] = []
   let broken = false
   for (const path of paths) {
@@ -39,14 +38,22 @@ export function load(paths: readonly string[]): LoadResult {
       tried.push({ path, reason: 'there is no such file' })
       continue
     }
+    broken = true
     try {
-      const addon: unknown = require(path)
+      const damage = truncation(path)
+      if (damage !== undefined) {
+        tried.push({ path, reason: damage })
+        continue
+      }
+      // Not require(), whose cache is the thread's: each copy of this module must have an addon of its own to attach.
+      const module: { exports: unknown } = { exports: {} }
+      process.dlopen(module, path)
+      const addon = module.exports
       if (isAddon(addon)) return { state: 'loaded', addon, path }
-      tried.push({ path, reason: 'it is not the millrace addon' })
+      tried.push({ path, reason: 'it is not the millrace addon of this version' })
     } catch (error) {
       tried.push({ path, reason: error instanceof Error ? error.message : String(error) })
     }
-    broken = true
   }
   return { state: broken ? 'broken' : 'absent', tried }
 }
