@@ -1,6 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { describe } from 'node:test'
-import { adopted, contract, ended, joins, tcp, tcpToUnix, unix, unixToTcp } from './harness/contract.ts'
+import { adopted, contract, ended, joins, tcp, tcpToUnix, together, unix, unixToTcp } from './harness/contract.ts'
 import { settled, sleep, turns } from './harness/wait.ts'
 
 contract('contract/2 a ends first, b goes on', {}, async ({ open }) => {
@@ -115,7 +114,7 @@ contract(
   },
 )
 
-describe('half-closed limit', { concurrency: 8 }, () => {
+together('half-closed limit', () => {
   contract(
     'contract/2 nobody but a FIN for longer than the half-closed limit',
     { who: joins, on: [tcp, unix] },

@@ -1,6 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { describe } from 'node:test'
-import { contract, ended, joins, tcp, unix } from './harness/contract.ts'
+import { contract, ended, joins, tcp, together, unix } from './harness/contract.ts'
 import { settled, sleep } from './harness/wait.ts'
 
 /** Timers may be coarse (a wheel of one second) and the machine busy: this late is still right, ms. */
@@ -9,7 +8,7 @@ const lateMs = 8_000
 const where = { who: joins, on: [tcp, unix] }
 const onTcp = { who: joins, on: [tcp] }
 
-describe('limits', { concurrency: 8 }, () => {
+together('limits', () => {
   contract('contract/5 idle limit', where, async ({ open }) => {
     const bed = await open({ idleMs: 600 })
     // Bytes of either direction keep it alive.

@@ -1,8 +1,8 @@
 import { strict as assert } from 'node:assert'
-import { describe, test } from 'node:test'
+import { test } from 'node:test'
 import { MillraceError } from '../../src/errors.ts'
 import { contestants } from './harness/contestants.ts'
-import { contract, ended, joins, tcp, unix } from './harness/contract.ts'
+import { contract, ended, joins, tcp, together, unix } from './harness/contract.ts'
 import type { Peer } from './harness/peer.ts'
 import { sleep } from './harness/wait.ts'
 
@@ -17,7 +17,7 @@ async function timeUntil(peer: Peer, total: number): Promise<number> {
   return performance.now() - began
 }
 
-describe('rate limits', { concurrency: 4 }, () => {
+together('rate limits', () => {
   contract('contract/5 rate limit of one direction', where, async ({ contestant, open }) => {
     const rate = contestant.plane?.rateLimit(mebibyte, 65_536)
     assert.ok(rate)

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { after, type TestContext, test } from 'node:test'
+import { after, describe, type TestContext, test } from 'node:test'
 import type { EndReason, JoinOptions, JoinResult, Path } from '../../../src/dataplane/types.ts'
 import { type Bed, type Connected, joined, type Pairing } from './bed.ts'
 import { type Contestant, contestants } from './contestants.ts'
@@ -77,6 +77,11 @@ export function contract(name: string, where: Where, body: (bench: Bench) => Pro
       })
     }
   }
+}
+
+/** Runs the tests registered in `body` side by side: for those that mostly wait, and measure nothing of the process. */
+export function together(name: string, body: () => void): void {
+  describe(name, { concurrency: 16 }, body)
 }
 
 /** What {@link ended} expects. */
