@@ -140,7 +140,9 @@ void Endpoint::serve() {
   serve_writes();
   serve_read();
   if (stage_ != Stage::Open) return;
-  if (release_asked_ && (socket.queued() == 0 || socket.error() != 0)) {
+  // The descriptor of a broken connection has told its error to us: whoever got it would see an orderly end.
+  if (release_asked_ && socket.error() != 0) return gone(socket.error());
+  if (release_asked_ && socket.queued() == 0) {
     worker_->unwatch(socket.fd());
     const int fd = socket.take();
     stage_ = Stage::Closed;

@@ -1,6 +1,8 @@
 import { MillraceError } from '../../errors.ts'
 import { ByteQueue } from '../stream/byte-queue.ts'
 import type { StreamEndpoint } from '../stream/endpoint.ts'
+import { rejected, resetError } from '../stream/endpoint-errors.ts'
+import { HeldCalls } from '../stream/held-calls.ts'
 import { PendingRead, type ReadWish } from '../stream/pending-read.ts'
 import type { Address, ClosedHow, Endpoint, FindEnd } from '../types.ts'
 import { type Core, type EndpointEvents, errnoName } from './core.ts'
@@ -50,7 +52,7 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
   #heir: Heir | undefined
   #moved: StreamEndpoint | undefined
   /** What the caller asked for on the way to streams. */
-  #replays: (() => void)[] = []
+  readonly #held = new HeldCalls()
 
   /** `onGone` is called once the engine has closed an endpoint that was destroyed. */
   constructor(core: Core, id: number, local: AddressSource, remote: AddressSource, onGone?: () => void) {
@@ -73,33 +75,36 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
 
   peek(n: number, deadlineMs: number): Promise<Buffer> {
     if (this.#moved !== undefined) return this.#moved.peek(n, deadlineMs)
-    if (this.#state === 'moving') return this.#later(() => this.peek(n, deadlineMs))
+    if (this.#state === 'moving') return this.#held.later(() => this.peek(n, deadlineMs))
     if (!(n >= 0 && n <= maxRead)) return rejected('ERR_OPTION', `peek of ${n} bytes: 64 KiB is the most`)
     return this.#start({ kind: 'peek', n }, deadlineMs)
   }
 
   readHead(findEnd: FindEnd, limit: number, deadlineMs: number): Promise<Buffer> {
     if (this.#moved !== undefined) return this.#moved.readHead(findEnd, limit, deadlineMs)
-    if (this.#state === 'moving') return this.#later(() => this.readHead(findEnd, limit, deadlineMs))
+    if (this.#state === 'moving') return this.#held.later(() => this.readHead(findEnd, limit, deadlineMs))
     return this.#start({ kind: 'head', findEnd, limit }, deadlineMs)
   }
 
   read(deadlineMs: number, max = maxRead): Promise<Buffer> {
     if (this.#moved !== undefined) return this.#moved.read(deadlineMs, max)
-    if (this.#state === 'moving') return this.#later(() => this.read(deadlineMs, max))
+    if (this.#state === 'moving') return this.#held.later(() => this.read(deadlineMs, max))
     if (!(max >= 1)) return rejected('ERR_OPTION', `read of at most ${max} bytes`)
     return this.#start({ kind: 'read', max }, deadlineMs)
   }
 
   unread(bytes: Buffer): void {
-    if (this.#moved === undefined) this.#unread.unshift(bytes)
-    else this.#moved.unread(bytes)
+    if (this.#moved !== undefined) this.#moved.unread(bytes)
+    else if (this.#state === 'moving') this.#held.push(() => this.unread(bytes))
+    else this.#unread.unshift(bytes)
   }
 
   write(bytes: Uint8Array): void {
     if (this.#moved !== undefined) this.#moved.write(bytes)
-    else if (this.#state === 'moving') this.#replays.push(() => this.write(bytes))
-    else if ((this.#state === 'open' || this.#state === 'driven') && bytes.length > 0) {
+    else if (this.#state === 'moving') {
+      const copy = Buffer.from(bytes)
+      this.#held.push(() => this.write(copy))
+    } else if ((this.#state === 'open' || this.#state === 'driven') && bytes.length > 0) {
       this.#flushes.noteWrite()
       this.#core.addon.write(this.id, bytes)
     }
@@ -107,7 +112,7 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
 
   flushed(): Promise<void> {
     if (this.#moved !== undefined) return this.#moved.flushed()
-    if (this.#state === 'moving') return this.#later(() => this.flushed())
+    if (this.#state === 'moving') return this.#held.later(() => this.flushed())
     if (this.#state === 'joined') return Promise.reject(new MillraceError('ERR_ENDPOINT_JOINED'))
     const error = this.#state === 'closed' ? this.#closedBy : this.#resetError()
     return error === undefined ? this.#flushes.wait() : Promise.reject(error)
@@ -168,16 +173,19 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
     return unread
   }
 
+  /** Gives up on {@link release}: the connection is reset, unless the descriptor is on its way already. */
+  abandonRelease(): void {
+    if (this.#heir !== undefined) this.#core.addon.destroy(this.id, true)
+  }
+
   /** From now on whatever the caller does concerns that endpoint; undefined: the connection was lost on the way. */
   settleMove(moved: StreamEndpoint | undefined): void {
-    const replays = this.#replays
-    this.#replays = []
     this.#moved = moved
     if (moved === undefined && this.#state === 'moving') {
       this.#failure ??= 'ECONNRESET'
       this.#close(this.#resetError() ?? new MillraceError('ERR_ENDPOINT_CLOSED'))
     }
-    for (const replay of replays) replay()
+    this.#held.run()
   }
 
   onRead(status: number, bytes: Buffer | undefined): void {
@@ -209,8 +217,8 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
   onDialed(): void {}
 
   onReleased(fd: number): void {
-    this.#heir?.onReleased(fd)
     this.#core.removeEndpoint(this.id)
+    this.#heir?.onReleased(fd)
   }
 
   onGone(errno: number): void {
@@ -227,12 +235,6 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
         ? new MillraceError('ERR_ENDPOINT_WRITE_OVERFLOW', String(maxPendingWrites))
         : (this.#resetError() ?? new MillraceError('ERR_ENDPOINT_CLOSED')),
     )
-  }
-
-  #later<T>(call: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.#replays.push(() => void call().then(resolve, reject))
-    })
   }
 
   #start(wish: ReadWish, deadlineMs: number): Promise<Buffer> {
@@ -285,16 +287,10 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
   }
 
   #resetError(): MillraceError | undefined {
-    const errno = this.#failure
-    if (errno === undefined) return undefined
-    return new MillraceError('ERR_ENDPOINT_RESET', '', { cause: Object.assign(new Error(errno), { code: errno }) })
+    return resetError(this.#failure)
   }
 }
 
 function toAddress(source: AddressSource): Address {
   return 'family' in source ? source : source.toAddress()
-}
-
-function rejected(...error: ConstructorParameters<typeof MillraceError>): Promise<never> {
-  return Promise.reject(new MillraceError(...error))
 }

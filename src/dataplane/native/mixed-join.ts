@@ -2,7 +2,16 @@ import { MillraceError } from '../../errors.ts'
 import { readJoinLimits } from '../join-options.ts'
 import { StreamEndpoint } from '../stream/endpoint.ts'
 import { streamJoin } from '../stream/join.ts'
-import type { DirectionName, DirectionOptions, Join, JoinOptions, JoinResult, Path, PerDirection } from '../types.ts'
+import type {
+  DirectionName,
+  DirectionOptions,
+  EndReason,
+  Join,
+  JoinOptions,
+  JoinResult,
+  Path,
+  PerDirection,
+} from '../types.ts'
 import { NativeEndpoint } from './endpoint.ts'
 import { type MoveHooks, moveToStream } from './move.ts'
 import { NativeRateLimit } from './rate-limit.ts'
@@ -18,9 +27,14 @@ export class MixedJoin implements Join {
   readonly #options: JoinOptions
   readonly #startedAt = performance.now()
   readonly #onOver: () => void
+  readonly #abort = (): void => this.destroy()
+  /** The plain side, while it is on its way. */
+  #leaving: NativeEndpoint | undefined
+  #timer: NodeJS.Timeout | undefined
   #inner: Join | undefined
   #result: JoinResult | undefined
-  #destroyed = false
+  /** Why it must end before it could begin. */
+  #ending: EndReason | undefined
   #finished: [DirectionName, 'fin' | 'no-fin'][] = []
   #done: Promise<JoinResult> | undefined
   #resolve: ((result: JoinResult) => void) | undefined
@@ -36,7 +50,7 @@ export class MixedJoin implements Join {
   ) {
     this.#options = options
     this.#onOver = hooks.onOver
-    readJoinLimits(options)
+    const limits = readJoinLimits(options)
     const converted = { ...options, ...onStreams('aToB', options.aToB), ...onStreams('bToA', options.bToA) }
     if (a instanceof StreamEndpoint && b instanceof StreamEndpoint) {
       this.#inner = streamJoin(a, b, converted, this.#onOver)
@@ -47,20 +61,28 @@ export class MixedJoin implements Join {
     if (!(native instanceof NativeEndpoint && other instanceof StreamEndpoint)) {
       throw new MillraceError('ERR_OPTION', 'the endpoint belongs to another data plane')
     }
+    this.#leaving = native
+    other.hold()
     moveToStream(native, true, hooks, (moved) => {
+      this.#arrived()
+      const held = other.letGo()
       if (moved === undefined) {
         native.settleMove(undefined)
         other.destroy('reset')
         this.#lost()
-        return
+      } else {
+        const [one, two] = native === a ? [moved, other] : [other, moved]
+        this.#begin(streamJoin(one, two, converted, this.#onOver))
+        native.settleMove(moved)
       }
-      const inner =
-        native === a
-          ? streamJoin(moved, other, converted, this.#onOver)
-          : streamJoin(other, moved, converted, this.#onOver)
-      native.settleMove(moved)
-      this.#begin(inner)
+      held?.run()
     })
+    // Bytes that were written before must leave first: the peer may not be taking them.
+    const { stalledMs, maxDurationMs } = limits
+    if (maxDurationMs > 0 && (stalledMs === 0 || maxDurationMs < stalledMs)) this.#giveUpAfter(maxDurationMs, 'limit')
+    else if (stalledMs > 0) this.#giveUpAfter(stalledMs, 'stalled')
+    if (options.signal?.aborted === true) this.destroy()
+    else options.signal?.addEventListener('abort', this.#abort, { once: true })
   }
 
   get bytes(): PerDirection<bigint> {
@@ -81,8 +103,8 @@ export class MixedJoin implements Join {
   }
 
   destroy(): void {
-    this.#destroyed = true
-    this.#inner?.destroy()
+    if (this.#inner === undefined) this.#giveUp('aborted')
+    else this.#inner.destroy()
   }
 
   finish(direction: DirectionName, how: 'fin' | 'no-fin'): void {
@@ -96,24 +118,43 @@ export class MixedJoin implements Join {
   #begin(inner: Join): void {
     this.#inner = inner
     if (this.#resolve !== undefined) void inner.done.then(this.#resolve)
-    if (this.#destroyed) inner.destroy()
+    if (this.#ending !== undefined) inner.destroy()
     for (const [direction, how] of this.#finished) inner.finish(direction, how)
   }
 
-  /** The plain side's connection broke before it could be moved. */
+  #giveUpAfter(ms: number, reason: EndReason): void {
+    this.#timer = setTimeout(() => this.#giveUp(reason), Math.min(ms, 2 ** 31 - 1))
+  }
+
+  #giveUp(reason: EndReason): void {
+    this.#ending ??= reason
+    this.#leaving?.abandonRelease()
+  }
+
+  #arrived(): void {
+    this.#leaving = undefined
+    clearTimeout(this.#timer)
+    this.#options.signal?.removeEventListener('abort', this.#abort)
+  }
+
+  /** The plain side's connection broke, or was given up, before it could be moved. */
   #lost(): void {
     this.#onOver()
+    const reason = this.#ending ?? 'reset'
     const result: JoinResult = {
       ...nothing,
-      reason: this.#destroyed ? 'aborted' : 'reset',
+      reason,
       durationMs: Math.round(performance.now() - this.#startedAt),
       spliced: nothing,
       path: tls,
-      errno: this.#destroyed ? '' : 'ECONNRESET',
+      errno: reason === 'reset' ? 'ECONNRESET' : '',
     }
     this.#result = result
-    this.#options.onEnd?.(result)
-    this.#resolve?.(result)
+    try {
+      this.#options.onEnd?.(result)
+    } finally {
+      this.#resolve?.(result)
+    }
   }
 }
 

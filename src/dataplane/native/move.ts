@@ -39,10 +39,22 @@ export function moveToStream(
 export function secureNative(endpoint: NativeEndpoint, options: TlsOptions, hooks: MoveHooks): Promise<StreamEndpoint> {
   const unusable = endpoint.unusable()
   if (unusable !== undefined) return Promise.reject(unusable)
+  const timeoutMs = options.handshakeTimeoutMs ?? 10_000
   return new Promise((resolve, reject) => {
+    let late = false
+    // What was written before must leave first, and the peer may not be reading.
+    const timer = setTimeout(
+      () => {
+        late = true
+        endpoint.abandonRelease()
+      },
+      Math.min(timeoutMs, 2 ** 31 - 1),
+    )
     moveToStream(endpoint, false, hooks, (moved) => {
-      if (moved === undefined) reject(new MillraceError('ERR_ENDPOINT_RESET'))
-      else secureEndpoint(moved, options).then(resolve, reject)
+      clearTimeout(timer)
+      if (moved === undefined) {
+        reject(late ? new MillraceError('ERR_TLS_TIMEOUT', String(timeoutMs)) : new MillraceError('ERR_ENDPOINT_RESET'))
+      } else secureEndpoint(moved, options).then(resolve, reject)
     })
   })
 }

@@ -98,7 +98,7 @@ test('load: the addon loads, also as a second instance', { skip }, () => {
 test('load: a library that is no addon is broken', (t) => {
   const report: unknown = process.report?.getReport()
   const libraries: unknown = typeof report === 'object' && report !== null && Reflect.get(report, 'sharedObjects')
-  const library = Array.isArray(libraries) && libraries.find((path) => /\/libm\.so/.test(String(path)))
+  const library: unknown = Array.isArray(libraries) && libraries.find((path) => /\/libm\.so/.test(String(path)))
   if (typeof library !== 'string') {
     t.skip('this process has no libm.so to try')
     return
@@ -109,9 +109,9 @@ test('load: a library that is no addon is broken', (t) => {
 test('load: an addon that lacks a function was built from other sources', { skip }, () => {
   const result = load([binary])
   assert(result.state === 'loaded')
-  const { stats, ...rest } = result.addon
-  assert.equal(isAddon({ stats, ...rest }), true)
-  assert.equal(isAddon(rest), false)
+  const functions = Object.entries(result.addon)
+  assert.equal(isAddon(Object.fromEntries(functions)), true)
+  assert.equal(isAddon(Object.fromEntries(functions.slice(1))), false)
   for (const other of [{}, undefined, null, 'millrace', { attach: () => 0 }]) assert.equal(isAddon(other), false)
 })
 
