@@ -9,7 +9,6 @@
 
 int main(int argc, char** argv) {
   doctest::Context context(argc, argv);
-  context.setOption("duration", false);
   const int result = context.run();
   if (!context.shouldExit()) {
     std::printf("engine tests with %u worker%s: %s\n", millrace::test::worker_count(),

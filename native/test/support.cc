@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iostream>
 #include <thread>
 
 namespace millrace::test {
@@ -236,6 +237,8 @@ bool in_child(const std::function<bool()>& body) {
     } catch (...) {
       // A failed requirement, which doctest has printed.
     }
+    // What doctest printed; _exit flushes nothing.
+    std::cout.flush();
     ::_exit(passed ? 0 : 1);
   }
   int status = 0;
