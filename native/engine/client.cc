@@ -1,7 +1,5 @@
 #include "client.h"
 
-#include <unistd.h>
-
 #include <cstring>
 
 namespace millrace {
@@ -11,7 +9,7 @@ Client::~Client() { close(); }
 void Client::push(const EventRecord& record, std::vector<uint8_t> payload) {
   const std::lock_guard lock(mutex_);
   if (closed()) {
-    if (record.type == EventType::Released) ::close(static_cast<int>(record.values[0]));
+    if (record.type == EventType::Released) sys_.close(static_cast<int>(record.values[0]));
     return;
   }
   records_.push_back(record);
@@ -51,7 +49,7 @@ void Client::close() {
   const std::lock_guard lock(mutex_);
   closed_.store(true, std::memory_order_release);
   for (const EventRecord& record : records_) {
-    if (record.type == EventType::Released) ::close(static_cast<int>(record.values[0]));
+    if (record.type == EventType::Released) sys_.close(static_cast<int>(record.values[0]));
   }
   records_.clear();
   payloads_.clear();

@@ -11,6 +11,7 @@
 
 #include "address.h"
 #include "registry.h"
+#include "syscalls.h"
 
 namespace millrace {
 
@@ -67,7 +68,8 @@ static_assert(sizeof(CounterCell) == 64);
 class Client {
  public:
   // `doorbell` is called from worker threads, once for each time the queue turns from drained to not empty.
-  explicit Client(std::function<void()> doorbell) : doorbell_(std::move(doorbell)) {}
+  explicit Client(std::function<void()> doorbell, const Syscalls& sys = kernel_syscalls())
+      : sys_(sys), doorbell_(std::move(doorbell)) {}
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -87,6 +89,7 @@ class Client {
   bool closed() const { return closed_.load(std::memory_order_acquire); }
 
  private:
+  const Syscalls& sys_;
   std::mutex mutex_;
   std::function<void()> doorbell_;
   std::deque<EventRecord> records_;

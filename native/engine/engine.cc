@@ -52,15 +52,15 @@ void Engine::probe_splice() {
   const Syscalls& sys = state_.sys;
   int pair[2];
   int pipe[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) return;
+  if (sys.socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) return;
   if (sys.pipe2(pipe, O_CLOEXEC | O_NONBLOCK) == 0) {
-    state_.splice_works = ::write(pair[0], "m", 1) == 1 && sys.splice(pair[1], pipe[1], 1, SPLICE_F_NONBLOCK) == 1 &&
+    state_.splice_works = sys.write(pair[0], "m", 1) == 1 && sys.splice(pair[1], pipe[1], 1, SPLICE_F_NONBLOCK) == 1 &&
                           sys.splice(pipe[0], pair[1], 1, SPLICE_F_NONBLOCK) == 1;
     sys.close(pipe[0]);
     sys.close(pipe[1]);
   }
-  ::close(pair[0]);
-  ::close(pair[1]);
+  sys.close(pair[0]);
+  sys.close(pair[1]);
 }
 
 bool Engine::post(EndpointId id, Command command) {

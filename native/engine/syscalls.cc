@@ -11,6 +11,7 @@ namespace millrace {
 const Syscalls& kernel_syscalls() {
   static const Syscalls table = {
       .socket = ::socket,
+      .socketpair = ::socketpair,
       .bind = ::bind,
       .listen = ::listen,
       .accept4 = ::accept4,
