@@ -127,11 +127,14 @@ void Endpoint::write(std::span<const uint8_t> bytes) {
 }
 
 void Endpoint::request_flush() {
+  // Once it is closing, whoever empties the queue must send the FIN as well: step_close.
+  if (stage_ == Stage::Closing || stage_ == Stage::Closed) return;
   flush_asked_ = true;
   serve_writes();
 }
 
 void Endpoint::request_release() {
+  if (stage_ != Stage::Open) return;
   release_asked_ = true;
   serve();
 }

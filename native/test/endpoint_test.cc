@@ -140,12 +140,16 @@ TEST_CASE("endpoint: destroy sends what was written, then FIN; with reset it is 
     harness.engine.destroy(id, false);
     harness.engine.write(id, pattern(2, 100));
     harness.engine.read(id, 100, 0);
+    harness.engine.flush(id);
+    harness.engine.release(id);
     const Received received = receive_all(far.get());
     CHECK((received.bytes == last_words));
     CHECK(received.end == End::Fin);
     far.close();
     CHECK(harness.expect(EventType::Gone, id).record.code == 0);
-    CHECK_FALSE(harness.inbox.has(EventType::Read));
+    for (const EventType type : {EventType::Read, EventType::Flushed, EventType::Released}) {
+      CHECK_FALSE(harness.inbox.has(type));
+    }
   }
   {
     Fd far;
