@@ -114,6 +114,24 @@ contract(
   },
 )
 
+contract(
+  'contract/2 the join is over before the last reader has read',
+  { on: [tcp, unix, adopted] },
+  async ({ open }) => {
+    const bed = await open()
+    bed.a.stall()
+    bed.a.end()
+    await bed.b.untilFin(0)
+    await bed.b.send(150_000)
+    bed.b.end()
+    // All of it lies in the kernel by now: closing must not destroy it.
+    await ended(bed, { reason: 'eof', aToB: 0, bToA: 150_000 })
+    await sleep(200)
+    bed.a.resume()
+    await bed.a.untilFin(150_000)
+  },
+)
+
 together('half-closed limit', () => {
   contract(
     'contract/2 nobody but a FIN for longer than the half-closed limit',
@@ -137,7 +155,7 @@ together('half-closed limit', () => {
       const took = performance.now() - quiet
       assert.ok(took > 400 && took < 6_000, `ended ${took} ms after the last byte`)
       assert.ok(result !== undefined && result.durationMs >= 1_500)
-      await bed.a.until('the end', () => bed.a.closed)
+      await bed.a.untilCut()
       await bed.b.untilReset()
     },
   )

@@ -12,16 +12,16 @@ together('limits', () => {
   contract('contract/5 idle limit', where, async ({ open }) => {
     const bed = await open({ idleMs: 600 })
     // Bytes of either direction keep it alive.
-    for (let round = 0; round < 10; round++) {
-      await (round % 2 === 0 ? bed.a : bed.b).send(3)
-      await sleep(150)
+    for (let round = 0; round < 20; round++) {
+      await (round < 10 ? bed.a : bed.b).send(3)
+      await sleep(120)
     }
     const quiet = performance.now()
-    await ended(bed, { reason: 'idle', aToB: 15, bToA: 15 })
+    await ended(bed, { reason: 'idle', aToB: 30, bToA: 30 })
     const took = performance.now() - quiet
     assert.ok(took > 300 && took < lateMs, `${took} ms after the last byte`)
-    await bed.a.untilReset()
-    await bed.b.untilReset()
+    await bed.a.untilCut()
+    await bed.b.untilCut()
   })
 
   contract('contract/5 no idle limit unless asked for', onTcp, async ({ open }) => {
@@ -50,7 +50,7 @@ together('limits', () => {
     }
     const result = await ended(bed, { reason: 'limit', bToA: 0 })
     assert.ok(result && result.durationMs >= 700, `${result?.durationMs} ms`)
-    await bed.b.untilReset()
+    await bed.b.untilCut()
   })
 
   contract('contract/5 stalled limit', where, async ({ open }) => {
@@ -64,7 +64,7 @@ together('limits', () => {
     assert.ok(result && result.durationMs >= 700, `${result?.durationMs} ms`)
     assert.equal(await sending, false, 'the source is told')
     bed.b.resume()
-    await bed.b.untilReset()
+    await bed.b.untilCut()
   })
 
   contract('contract/5 a slow reader is not a stalled one', onTcp, async ({ open }) => {

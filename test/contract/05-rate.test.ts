@@ -104,7 +104,7 @@ together('rate limits', () => {
     await sleep(100)
     bed.join?.destroy()
     await ended(bed, { reason: 'aborted', bToA: 0 })
-    await bed.b.untilReset()
+    await bed.b.untilCut()
     assert.ok(bed.b.received < 50_000, bed.b.describe())
   })
 })

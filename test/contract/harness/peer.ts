@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { isLost, setReading } from './handle.ts'
 import { patternAt, patternFault } from './pattern.ts'
 import { patienceMs, sleep } from './wait.ts'
 
@@ -185,6 +186,12 @@ export class Peer {
     if (!this.wasReset) throw new Error(`${this.name}: no reset; ${this.describe()}`)
   }
 
+  /** Waits for the end of a connection that was cut. Over TCP that is a reset and no FIN: nobody takes it for complete. */
+  async untilCut(): Promise<void> {
+    const how = await this.untilOver()
+    if (this.#tcp && how === 'fin') throw new Error(`${this.name}: cut by a FIN; ${this.describe()}`)
+  }
+
   /** Waits until nothing more can come: FIN or reset. Returns which it was. */
   async untilOver(): Promise<'fin' | 'rst'> {
     await this.until('FIN or RST', () => this.events.length > 0)
@@ -216,30 +223,4 @@ export class Peer {
     this.#waiting = []
     for (const wake of waiting) wake()
   }
-}
-
-/** The part of a Node stream handle that has no public face. */
-interface StreamHandle {
-  reading: boolean
-  readStart(): number
-  readStop(): number
-  getpeername?(address: object): number
-}
-
-function handleOf(socket: Socket): StreamHandle | undefined {
-  const handle: unknown = Reflect.get(socket, '_handle')
-  return typeof handle === 'object' && handle !== null ? (handle as StreamHandle) : undefined
-}
-
-function setReading(socket: Socket, reading: boolean): void {
-  const handle = handleOf(socket)
-  if (handle === undefined || handle.reading === reading || socket.readableEnded) return
-  handle.reading = reading
-  if (reading) handle.readStart()
-  else handle.readStop()
-}
-
-/** True when the connection is gone from the kernel, which happens by a reset as long as we have not sent FIN. */
-function isLost(socket: Socket): boolean {
-  return (handleOf(socket)?.getpeername?.({}) ?? 0) !== 0
 }
