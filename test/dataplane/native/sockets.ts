@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { DataPlane, Endpoint, Join, JoinOptions, TlsOptions } from '../../../src/dataplane/types.ts'
-import { makeCertificate } from '../certificate.ts'
 import { acceptPair, type Pair, socketPair } from '../pair.ts'
 
 /** A join on the data plane and the sockets of its two peers. */
@@ -25,12 +24,13 @@ export async function adoptedPair(plane: DataPlane, options?: JoinOptions): Prom
   return { a, b, join: plane.join(a.endpoint, b.endpoint, options) }
 }
 
-const certificate = await makeCertificate(['native.test'])
-const server: TlsOptions = { role: 'server', ...certificate }
-const client: TlsOptions = { role: 'client', serverName: 'native.test', trust: { kind: 'ca', pem: certificate.cert } }
-
 /** Two TLS endpoints of the data plane, which are each other's peers. */
 export async function securedPair(plane: DataPlane): Promise<{ readonly near: Endpoint; readonly far: Endpoint }> {
+  // Most of the child processes of these tests do without: certificates take longer to load than all the rest.
+  const { makeCertificate } = await import('../certificate.ts')
+  const { cert, key } = await makeCertificate(['native.test'])
+  const server: TlsOptions = { role: 'server', cert, key }
+  const client: TlsOptions = { role: 'client', serverName: 'native.test', trust: { kind: 'ca', pem: cert } }
   const [nearSocket, farSocket] = await socketPair()
   const [near, far] = await Promise.all([
     plane.secure(plane.adopt(nearSocket), server),
