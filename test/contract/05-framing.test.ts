@@ -179,3 +179,38 @@ contract("contract/5 a pending read of drive: 'caller' fails when the join ends"
   await within(failed, 'the pending read')
   await ended(bed, { reason: 'aborted', aToB: 0, bToA: 0 })
 })
+
+contract('pitfall 9: a reply reaches a peer that sends beyond maxBytes', fewer, async ({ open }) => {
+  for (const when of ['before', 'after']) {
+    const bed = await open({ aToB: { maxBytes: 100 } })
+    await bed.a.send(100)
+    await bed.b.untilReceived(100)
+    bed.a.stall()
+    if (when === 'before') await bed.a.send(16_000)
+    await bed.b.send(100_000)
+    bed.b.end()
+    await ended(bed, { reason: 'eof', aToB: 100, bToA: 100_000 })
+    if (when === 'after') await bed.a.send(16_000)
+    await sleep(50)
+    bed.a.resume()
+    await bed.a.untilFin(100_000)
+  }
+})
+
+contract("contract/5 drive: 'caller' does not count what was written before", fewer, async ({ open }) => {
+  const ends: Endpoint[] = []
+  const bed = await open({ aToB: { drive: 'caller' } }, (a, b) => {
+    b.peer.stall()
+    b.endpoint.write(a.peer.sendElsewhere(1_000_000))
+    ends.push(b.endpoint)
+  })
+  const [sink] = ends
+  assert.ok(sink && bed.join)
+  sink.write(bed.a.sendElsewhere(1_234))
+  bed.join.finish('aToB', 'fin')
+  await sleep(20)
+  bed.b.resume()
+  await bed.b.untilFin(1_001_234)
+  bed.b.end()
+  await ended(bed, { reason: 'eof', aToB: 1_234, bToA: 0 })
+})
