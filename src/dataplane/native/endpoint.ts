@@ -1,52 +1,38 @@
 import { MillraceError } from '../../errors.ts'
-import { ByteQueue } from '../stream/byte-queue.ts'
 import type { StreamEndpoint } from '../stream/endpoint.ts'
 import { rejected, resetError } from '../stream/endpoint-errors.ts'
 import { HeldCalls } from '../stream/held-calls.ts'
-import { PendingRead, type ReadWish } from '../stream/pending-read.ts'
+import type { ReadWish } from '../stream/pending-read.ts'
 import type { Address, ClosedHow, Endpoint, FindEnd } from '../types.ts'
 import { type Core, type EndpointEvents, errnoName } from './core.ts'
-import { type PackedAddress, readStatus } from './events.ts'
+import { type AddressSource, readStatus, toAddress } from './events.ts'
 import { FlushQueue } from './flush-queue.ts'
+import { type InboxOwner, NativeInbox } from './inbox.ts'
+import type { Heir } from './move.ts'
 
 /** The most that one read of the engine's brings; also the most that peek can be asked for. */
 const maxRead = 65_536
 /** Endpoint::kMaxQueued in native/engine/endpoint.h. */
 const maxPendingWrites = 1_048_576
 
-/** Where an address comes from: said by the engine, or known to whoever made the endpoint. */
-export type AddressSource = PackedAddress | Address
-
-/** A place to which an endpoint's descriptor goes when streams must take over (see move.ts). */
-export interface Heir {
-  /** `fd` is the heir's to close. */
-  onReleased(fd: number): void
-  onLost(): void
-}
-
 /**
  * An endpoint whose descriptor the engine owns. Bytes that were read and not taken wait here and go along as the head
  * of a join.
  */
-export class NativeEndpoint implements Endpoint, EndpointEvents {
+export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
   readonly id: number
   readonly encrypted = false
   readonly serverName = ''
   readonly #core: Core
   readonly #local: AddressSource
   readonly #remote: AddressSource
-  readonly #unread = new ByteQueue()
+  readonly #inbox: NativeInbox
   readonly #flushes: FlushQueue
-  readonly #onGone: (() => void) | undefined
   /** `driven`: in a join, but with directions for which the caller still reads or writes here. */
   #state: 'open' | 'joined' | 'driven' | 'moving' | 'closed' = 'open'
   #closedBy: MillraceError | undefined
-  #read: PendingRead | undefined
-  #readUntil = Number.POSITIVE_INFINITY
-  #ended = false
   /** The connection broke; what came before may still be unread, until a read has failed. */
   #failure: string | undefined
-  #exhausted = false
   #onClosed: ((how: ClosedHow) => void) | undefined
   #told: ClosedHow | undefined
   #heir: Heir | undefined
@@ -54,13 +40,12 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
   /** What the caller asked for on the way to streams. */
   readonly #held = new HeldCalls()
 
-  /** `onGone` is called once the engine has closed an endpoint that was destroyed. */
-  constructor(core: Core, id: number, local: AddressSource, remote: AddressSource, onGone?: () => void) {
+  constructor(core: Core, id: number, local: AddressSource, remote: AddressSource) {
     this.id = id
     this.#core = core
     this.#local = local
     this.#remote = remote
-    this.#onGone = onGone
+    this.#inbox = new NativeInbox(this)
     this.#flushes = new FlushQueue(() => core.addon.flush(id))
     core.addEndpoint(id, this)
   }
@@ -96,7 +81,7 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
   unread(bytes: Buffer): void {
     if (this.#moved !== undefined) this.#moved.unread(bytes)
     else if (this.#state === 'moving') this.#held.push(() => this.unread(bytes))
-    else this.#unread.unshift(bytes)
+    else this.#inbox.unread.unshift(bytes)
   }
 
   write(bytes: Uint8Array): void {
@@ -114,7 +99,7 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
     if (this.#moved !== undefined) return this.#moved.flushed()
     if (this.#state === 'moving') return this.#held.later(() => this.flushed())
     if (this.#state === 'joined') return Promise.reject(new MillraceError('ERR_ENDPOINT_JOINED'))
-    const error = this.#state === 'closed' ? this.#closedBy : this.#resetError()
+    const error = this.#state === 'closed' ? this.#closedBy : this.resetError()
     return error === undefined ? this.#flushes.wait() : Promise.reject(error)
   }
 
@@ -137,7 +122,7 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
   unusable(): MillraceError | undefined {
     if (this.#state === 'closed' && this.#closedBy?.code === 'ERR_ENDPOINT_CLOSED') return this.#closedBy
     if (this.#state !== 'open' && this.#state !== 'closed') return new MillraceError('ERR_ENDPOINT_JOINED')
-    return this.#read === undefined ? undefined : new MillraceError('ERR_ENDPOINT_BUSY')
+    return this.#inbox.busy ? new MillraceError('ERR_ENDPOINT_BUSY') : undefined
   }
 
   /** Gives the unread bytes to a join. `driven`: the caller goes on using this side, until {@link joinEnded}. */
@@ -145,15 +130,15 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
     this.#onClosed = undefined
     if (this.#state === 'open') this.#state = driven ? 'driven' : 'joined'
     if (!driven) this.#core.removeEndpoint(this.id)
-    if (keepUnread || this.#unread.length === 0) return undefined
-    return this.#unread.take(this.#unread.length)
+    if (keepUnread || this.#inbox.unread.length === 0) return undefined
+    return this.#inbox.unread.take(this.#inbox.unread.length)
   }
 
   /** The join is over: what the caller still awaits is rejected. */
   joinEnded(): void {
     if (this.#state !== 'driven') return
     this.#core.removeEndpoint(this.id)
-    this.#close(this.#resetError() ?? new MillraceError('ERR_ENDPOINT_CLOSED'))
+    this.#close(this.resetError() ?? new MillraceError('ERR_ENDPOINT_CLOSED'))
   }
 
   /**
@@ -162,7 +147,7 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
    */
   release(heir: Heir, replay: boolean): readonly Buffer[] {
     this.#onClosed = undefined
-    const unread = this.#unread.takeAll()
+    const unread = this.#inbox.unread.takeAll()
     if (this.#state !== 'open') {
       process.nextTick(() => heir.onLost())
       return unread
@@ -183,29 +168,19 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
     this.#moved = moved
     if (moved === undefined && this.#state === 'moving') {
       this.#failure ??= 'ECONNRESET'
-      this.#close(this.#resetError() ?? new MillraceError('ERR_ENDPOINT_CLOSED'))
+      this.#close(this.resetError() ?? new MillraceError('ERR_ENDPOINT_CLOSED'))
     }
     this.#held.run()
   }
 
   onRead(status: number, bytes: Buffer | undefined): void {
-    if (bytes !== undefined) this.#unread.push(bytes)
-    if (status === readStatus.ended) this.#ended = true
-    if (status === readStatus.reset) {
-      this.#failure ??= 'ECONNRESET'
-      this.#exhausted = true
-    }
-    const read = this.#read
-    if (read === undefined) return
-    if (status === readStatus.timedOut) {
-      this.#read = undefined
-      read.onDue()
-    } else if (!this.#settle(read)) this.#ask(read)
+    if (status === readStatus.reset) this.#failure ??= 'ECONNRESET'
+    this.#inbox.onRead(status, bytes)
   }
 
   onFlushed(errno: number): void {
     if (errno !== 0) this.#failure ??= errnoName(errno)
-    this.#flushes.settle(this.#resetError())
+    this.#flushes.settle(this.resetError())
   }
 
   onPeerEnded(errno: number): void {
@@ -222,7 +197,6 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
   }
 
   onGone(errno: number): void {
-    this.#onGone?.()
     if (this.#heir !== undefined) {
       this.#heir.onLost()
       return
@@ -233,38 +207,24 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
     this.#close(
       overflow
         ? new MillraceError('ERR_ENDPOINT_WRITE_OVERFLOW', String(maxPendingWrites))
-        : (this.#resetError() ?? new MillraceError('ERR_ENDPOINT_CLOSED')),
+        : (this.resetError() ?? new MillraceError('ERR_ENDPOINT_CLOSED')),
     )
   }
 
+  requestRead(deadlineMs: number): void {
+    this.#core.addon.read(this.id, maxRead, deadlineMs)
+  }
+
+  closedError(): MillraceError | undefined {
+    return this.#state === 'closed' ? this.#closedBy : undefined
+  }
+
+  resetError(): MillraceError | undefined {
+    return resetError(this.#failure)
+  }
+
   #start(wish: ReadWish, deadlineMs: number): Promise<Buffer> {
-    if (this.#state === 'joined') return rejected('ERR_ENDPOINT_JOINED')
-    if (this.#read !== undefined) return rejected('ERR_ENDPOINT_BUSY')
-    const read = new PendingRead(wish, deadlineMs, () => {})
-    this.#readUntil = performance.now() + deadlineMs
-    if (!this.#settle(read)) {
-      this.#read = read
-      this.#ask(read)
-    }
-    return read.promise
-  }
-
-  /** The engine keeps the deadline, so that no bytes can be on their way here once it has run out. */
-  #ask(read: PendingRead): void {
-    this.#read = read
-    this.#core.addon.read(this.id, maxRead, Math.max(0, this.#readUntil - performance.now()))
-  }
-
-  #settle(read: PendingRead): boolean {
-    const closed = this.#state === 'closed' ? this.#closedBy : undefined
-    if (closed !== undefined) read.fail(closed)
-    else if (!read.trySettle(this.#unread, this.#ended)) {
-      const error = this.#exhausted ? this.#resetError() : undefined
-      if (error === undefined) return false
-      read.fail(error)
-    }
-    this.#read = undefined
-    return true
+    return this.#state === 'joined' ? rejected('ERR_ENDPOINT_JOINED') : this.#inbox.start(wish, deadlineMs)
   }
 
   #tellClosed(): void {
@@ -280,17 +240,7 @@ export class NativeEndpoint implements Endpoint, EndpointEvents {
     this.#state = 'closed'
     this.#closedBy = error
     this.#onClosed = undefined
-    this.#unread.takeAll()
-    const read = this.#read
-    if (read !== undefined) this.#settle(read)
+    this.#inbox.close()
     this.#flushes.settle(error)
   }
-
-  #resetError(): MillraceError | undefined {
-    return resetError(this.#failure)
-  }
-}
-
-function toAddress(source: AddressSource): Address {
-  return 'family' in source ? source : source.toAddress()
 }

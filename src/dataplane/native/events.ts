@@ -74,6 +74,14 @@ export class PackedAddress {
   }
 }
 
+/** Where an address comes from: said by the engine, or known to whoever made the endpoint. */
+export type AddressSource = PackedAddress | Address
+
+/** In the interface's words. */
+export function toAddress(source: AddressSource): Address {
+  return 'family' in source ? source : source.toAddress()
+}
+
 /** Reads the records that the addon drains into shared buffers. One object, moved from record to record. */
 export class EventReader {
   readonly records = new Uint8Array(recordBytes * capacity)

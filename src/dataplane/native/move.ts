@@ -5,6 +5,13 @@ import { secureEndpoint } from '../stream/secure.ts'
 import type { TlsOptions } from '../types.ts'
 import type { NativeEndpoint } from './endpoint.ts'
 
+/** A place to which an endpoint's descriptor goes when streams must take over. */
+export interface Heir {
+  /** `fd` is the heir's to close. */
+  onReleased(fd: number): void
+  onLost(): void
+}
+
 /** Who keeps account of the descriptors that streams have taken over. */
 export interface MoveHooks {
   readonly onMoved: () => void
@@ -23,7 +30,7 @@ export function moveToStream(
   onMoved: (moved: StreamEndpoint | undefined) => void,
 ): void {
   const { local, remote } = endpoint
-  const heir = {
+  const heir: Heir = {
     onReleased: (fd: number): void => {
       const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true })
       const head = unread.length > 0 ? Buffer.concat(unread) : undefined
