@@ -1,5 +1,4 @@
-// Named regressions of what the kernel does: the numbers are those of the notes on the data plane in
-// docs/architecture.md.
+// Named regressions of what the kernel does. The numbers are only names, kept so that commits and reports can cite them.
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 

@@ -1,4 +1,5 @@
-// Named regressions, part one: splice, pipes and ends. The numbers are those of the pitfalls in docs/architecture.md.
+// Named regressions of mistakes that other relays have made, part one: splice, pipes and ends. The numbers are only
+// names, kept so that commits and reports can cite them.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 

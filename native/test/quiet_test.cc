@@ -1,4 +1,5 @@
-// Named regressions, part two: what an engine does while nothing happens, what it owns, whom it names.
+// Named regressions of mistakes that other relays have made, part two: what an engine does while nothing happens, what
+// it owns, whom it names.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/prctl.h>
