@@ -1,5 +1,6 @@
 #include "environment.h"
 
+#include <cerrno>
 #include <cstdlib>
 #include <mutex>
 
@@ -61,7 +62,13 @@ Environment* Environment::attach(napi_env env, uint32_t workers, napi_value door
   self->engine_ = std::move(engine);
   napi_value name;
   napi_create_string_utf8(env, "millrace", NAPI_AUTO_LENGTH, &name);
-  napi_create_threadsafe_function(env, doorbell, nullptr, name, 0, 1, nullptr, nullptr, nullptr, call_js, &self->bell_);
+  if (napi_create_threadsafe_function(env, doorbell, nullptr, name, 0, 1, nullptr, nullptr, nullptr, call_js,
+                                      &self->bell_) != napi_ok) {
+    delete self;
+    release_engine();
+    error = EINVAL;
+    return nullptr;
+  }
   napi_unref_threadsafe_function(env, self->bell_);
   // The client never rings after close(), and the function is released only then.
   self->client_ = std::make_shared<Client>(

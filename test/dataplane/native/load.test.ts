@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { isAddon } from '../../../src/dataplane/native/addon.ts'
@@ -104,6 +104,33 @@ test('load: a library that is no addon is broken', (t) => {
     return
   }
   assert.match(reasonFor(library), /self-register/)
+})
+
+test('addon: wrong arguments are refused, and change nothing', { skip }, () => {
+  const result = load([binary])
+  assert(result.state === 'loaded')
+  const { addon } = result
+  const wrong: unknown = 'no function'
+  for (const call of [
+    () => addon.flush(1),
+    () => addon.stats(new Float64Array(20)),
+    () => addon.drain(new Uint8Array(), new Uint8Array()),
+  ]) {
+    assert.throws(call, TypeError, 'before attach')
+  }
+  assert.equal(addon.attach(1, wrong as () => void), -constants.errno.EINVAL)
+  assert.equal(
+    addon.attach(1, () => {}),
+    0,
+  )
+  assert.throws(() => addon.attach(1, () => {}), TypeError)
+  assert.throws(() => addon.read(wrong as number, 1, 1), TypeError)
+  assert.throws(() => addon.join(new Float64Array(3), undefined, undefined, undefined, undefined), TypeError)
+  // No such cell, no such address, no such endpoint.
+  assert.throws(() => addon.join(new Float64Array(13), undefined, undefined, undefined, undefined), TypeError)
+  assert.equal(addon.dial('not an address', 1, undefined, 1), -constants.errno.EINVAL)
+  assert.equal(addon.adopt(-1), -constants.errno.EBADF)
+  addon.destroy(12_345, true)
 })
 
 test('load: an addon that lacks a function was built from other sources', { skip }, () => {

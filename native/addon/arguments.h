@@ -1,0 +1,108 @@
+// What JavaScript hands to a call, as the engine's types.
+#pragma once
+
+#include <cmath>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "environment.h"
+
+namespace millrace::addon {
+
+// The arguments of one call. Any that doesn't have the type that is asked for makes `ok()` false.
+class Arguments {
+ public:
+  static constexpr size_t kMost = 8;
+
+  Arguments(napi_env env, napi_callback_info info) : env_(env) {
+    count_ = kMost;
+    napi_get_cb_info(env, info, &count_, values_, nullptr, nullptr);
+    for (size_t i = count_; i < kMost; ++i) napi_get_undefined(env, &values_[i]);
+    void* data = nullptr;
+    napi_get_instance_data(env, &data);
+    environment_ = static_cast<Environment**>(data);
+  }
+
+  napi_value at(size_t i) const { return values_[i]; }
+  Environment*& slot() { return *environment_; }
+  Environment& environment() { return **environment_; }
+  bool attached() const { return environment_ && *environment_; }
+  bool ok() const { return ok_; }
+
+  double number(size_t i) {
+    double value = 0;
+    ok_ &= napi_get_value_double(env_, values_[i], &value) == napi_ok;
+    return value;
+  }
+  EndpointId id(size_t i) { return static_cast<EndpointId>(number(i)); }
+  // Infinity and anything beyond 2^52 ms is "never".
+  Millis millis(size_t i) { return to_millis(number(i)); }
+  bool boolean(size_t i) {
+    bool value = false;
+    ok_ &= napi_get_value_bool(env_, values_[i], &value) == napi_ok;
+    return value;
+  }
+  // Empty for undefined.
+  std::string text(size_t i) {
+    if (missing(i)) return {};
+    size_t length = 0;
+    ok_ &= napi_get_value_string_utf8(env_, values_[i], nullptr, 0, &length) == napi_ok;
+    if (!ok_) return {};
+    std::string value(length, '\0');
+    napi_get_value_string_utf8(env_, values_[i], value.data(), length + 1, &length);
+    return value;
+  }
+  // Any typed array's memory; empty for undefined.
+  std::span<uint8_t> bytes(size_t i) {
+    if (missing(i)) return {};
+    napi_typedarray_type type;
+    size_t length = 0;
+    void* data = nullptr;
+    if (napi_get_typedarray_info(env_, values_[i], &type, &length, &data, nullptr, nullptr) != napi_ok) {
+      ok_ = false;
+      return {};
+    }
+    const bool wide = type == napi_float64_array || type == napi_biguint64_array;
+    return {static_cast<uint8_t*>(data), wide ? length * 8 : length};
+  }
+  std::shared_ptr<TokenBucket> bucket(size_t i) {
+    if (missing(i)) return nullptr;
+    void* data = nullptr;
+    ok_ &= napi_get_value_external(env_, values_[i], &data) == napi_ok;
+    return data ? *static_cast<std::shared_ptr<TokenBucket>*>(data) : nullptr;
+  }
+
+  static Millis to_millis(double value) {
+    return value >= 4503599627370496.0 ? kNever : static_cast<Millis>(std::fmax(value, 0));
+  }
+
+ private:
+  bool missing(size_t i) const {
+    napi_valuetype type = napi_undefined;
+    napi_typeof(env_, values_[i], &type);
+    return type == napi_undefined;
+  }
+
+  napi_env env_;
+  napi_value values_[kMost];
+  size_t count_;
+  Environment** environment_ = nullptr;
+  bool ok_ = true;
+};
+
+// Throws: an argument had the wrong type.
+inline napi_value fault(napi_env env) {
+  napi_throw_type_error(env, nullptr, "millrace addon: wrong arguments");
+  return nullptr;
+}
+
+inline napi_value to_js(napi_env env, double value) {
+  napi_value result = nullptr;
+  napi_create_double(env, value, &result);
+  return result;
+}
+
+inline std::vector<uint8_t> copy(std::span<const uint8_t> bytes) { return {bytes.begin(), bytes.end()}; }
+
+}  // namespace millrace::addon

@@ -1,0 +1,23 @@
+// The calls that sockets.cc and joins.cc carry out; addon.cc hands them to JavaScript.
+#pragma once
+
+#include <node_api.h>
+
+namespace millrace::addon {
+
+napi_value listen(napi_env env, napi_callback_info info);
+napi_value unlisten(napi_env env, napi_callback_info info);
+napi_value refused(napi_env env, napi_callback_info info);
+napi_value dial(napi_env env, napi_callback_info info);
+napi_value adopt(napi_env env, napi_callback_info info);
+napi_value read(napi_env env, napi_callback_info info);
+napi_value write(napi_env env, napi_callback_info info);
+napi_value flush(napi_env env, napi_callback_info info);
+napi_value destroy(napi_env env, napi_callback_info info);
+napi_value release(napi_env env, napi_callback_info info);
+napi_value bucket(napi_env env, napi_callback_info info);
+napi_value join(napi_env env, napi_callback_info info);
+napi_value abort_join(napi_env env, napi_callback_info info);
+napi_value finish(napi_env env, napi_callback_info info);
+
+}  // namespace millrace::addon

@@ -1,0 +1,94 @@
+// Calls that concern joins and their bandwidth limits.
+#include <cstring>
+
+#include "arguments.h"
+#include "calls.h"
+
+namespace millrace::addon {
+
+namespace {
+
+// The numbers of a join, in the order in which src/dataplane/native/addon.ts writes them.
+enum JoinField : size_t {
+  kToken,
+  kChunk,
+  kCell,
+  kA,
+  kB,
+  kMode,
+  kIdle,
+  kHalfClosedIdle,
+  kDuration,
+  kStalled,
+  kMaxAToB,
+  kMaxBToA,
+  kCallerDriven,
+  kJoinFields,
+};
+
+}  // namespace
+
+// bucket(bytesPerSecond, burst): a bandwidth limit
+napi_value bucket(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const double rate = args.number(0);
+  const double burst = args.number(1);
+  if (!args.ok()) return fault(env);
+  auto* holder = new std::shared_ptr<TokenBucket>(std::make_shared<TokenBucket>(rate, burst));
+  napi_value result = nullptr;
+  napi_create_external(
+      env, holder, [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<TokenBucket>*>(data); }, nullptr,
+      &result);
+  return result;
+}
+
+// join(fields, headA, headB, rateAToB, rateBToA)
+napi_value join(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const auto raw = args.bytes(0);
+  const auto head_a = args.bytes(1);
+  const auto head_b = args.bytes(2);
+  auto rate_a_to_b = args.bucket(3);
+  auto rate_b_to_a = args.bucket(4);
+  if (!args.ok() || !args.attached() || raw.size() < kJoinFields * sizeof(double)) return fault(env);
+  double fields[kJoinFields];
+  std::memcpy(fields, raw.data(), sizeof fields);
+  const auto most = [](double bytes) { return std::isfinite(bytes) ? static_cast<uint64_t>(bytes) : UINT64_MAX; };
+  const auto limit = [](double ms) { return Arguments::to_millis(ms); };
+  const auto driven = static_cast<unsigned>(fields[kCallerDriven]);
+  auto spec = std::make_unique<JoinSpec>();
+  spec->token = fields[kToken];
+  spec->client = args.environment().client();
+  spec->cell = args.environment().cell(static_cast<size_t>(fields[kChunk]), static_cast<size_t>(fields[kCell]));
+  spec->a = static_cast<EndpointId>(fields[kA]);
+  spec->b = static_cast<EndpointId>(fields[kB]);
+  spec->mode = static_cast<Mode>(fields[kMode]);
+  spec->limits = {limit(fields[kIdle]), limit(fields[kHalfClosedIdle]), limit(fields[kDuration]), limit(fields[kStalled])};
+  spec->a_to_b = {copy(head_a), most(fields[kMaxAToB]), std::move(rate_a_to_b), (driven & 1) != 0};
+  spec->b_to_a = {copy(head_b), most(fields[kMaxBToA]), std::move(rate_b_to_a), (driven & 2) != 0};
+  if (spec->cell == nullptr) return fault(env);
+  args.environment().engine().join(std::move(spec));
+  return nullptr;
+}
+
+// abort(a)
+napi_value abort_join(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const EndpointId id = args.id(0);
+  if (!args.ok() || !args.attached()) return fault(env);
+  args.environment().engine().abort(id);
+  return nullptr;
+}
+
+// finish(a, aToB, fin)
+napi_value finish(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const EndpointId id = args.id(0);
+  const bool a_to_b = args.boolean(1);
+  const bool fin = args.boolean(2);
+  if (!args.ok() || !args.attached()) return fault(env);
+  args.environment().engine().finish(id, a_to_b, fin);
+  return nullptr;
+}
+
+}  // namespace millrace::addon

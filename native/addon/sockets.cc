@@ -1,0 +1,133 @@
+// Calls that concern one listener or one endpoint.
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "arguments.h"
+#include "calls.h"
+
+namespace millrace::addon {
+
+namespace {
+
+// host and port, or a path; false when neither is an address.
+bool read_address(Arguments& args, size_t host, size_t port, size_t path, SocketAddress& address) {
+  const std::string unix_path = args.text(path);
+  if (!unix_path.empty()) return address.set_unix(unix_path);
+  const std::string name = args.text(host);
+  const double number = args.number(port);
+  return args.ok() && address.set_inet(name, static_cast<uint16_t>(number));
+}
+
+}  // namespace
+
+// listen(host, port, path, backlog, maxEndpoints, address): the listener's id or -errno; `address` takes the bound one
+napi_value listen(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  ListenRequest request;
+  const bool valid = read_address(args, 0, 1, 2, request.address);
+  request.backlog = static_cast<int>(args.number(3));
+  request.max_endpoints = static_cast<int64_t>(args.number(4));
+  const auto out = args.bytes(5);
+  if (!args.ok() || !args.attached() || out.size() < sizeof(PackedAddress)) return fault(env);
+  if (!valid) return to_js(env, -EINVAL);
+  request.unlink_path = args.text(2);
+  Listening listening;
+  const int error = args.environment().engine().listen(args.environment().client(), request, listening);
+  if (error != 0) return to_js(env, -error);
+  std::memcpy(out.data(), &listening.local, sizeof listening.local);
+  return to_js(env, listening.id);
+}
+
+// unlisten(id)
+napi_value unlisten(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const auto id = static_cast<ListenerId>(args.number(0));
+  if (!args.ok() || !args.attached()) return fault(env);
+  args.environment().engine().unlisten(id);
+  return nullptr;
+}
+
+// refused(id): connections that the listener's limit has refused
+napi_value refused(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const auto id = static_cast<ListenerId>(args.number(0));
+  if (!args.ok() || !args.attached()) return fault(env);
+  return to_js(env, static_cast<double>(args.environment().engine().refused(id)));
+}
+
+// dial(host, port, path, timeoutMs): the endpoint's id or -errno
+napi_value dial(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  SocketAddress address;
+  const bool valid = read_address(args, 0, 1, 2, address);
+  const Millis timeout = args.millis(3);
+  if (!args.ok() || !args.attached()) return fault(env);
+  if (!valid) return to_js(env, -EINVAL);
+  const EndpointId id = args.environment().engine().dial(args.environment().client(), address, timeout);
+  return to_js(env, id == 0 ? -EMFILE : static_cast<double>(id));
+}
+
+// adopt(fd): the endpoint's id or -errno; works on a duplicate, `fd` stays the caller's
+napi_value adopt(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const int fd = static_cast<int>(args.number(0));
+  if (!args.ok() || !args.attached()) return fault(env);
+  const int duplicate = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (duplicate < 0) return to_js(env, -errno);
+  int error = 0;
+  const EndpointId id = args.environment().engine().adopt(args.environment().client(), duplicate, error);
+  return to_js(env, id == 0 ? -error : static_cast<double>(id));
+}
+
+// read(id, max, deadlineMs)
+napi_value read(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const EndpointId id = args.id(0);
+  const auto max = static_cast<size_t>(args.number(1));
+  const Millis deadline = args.millis(2);
+  if (!args.ok() || !args.attached()) return fault(env);
+  args.environment().engine().read(id, max, deadline);
+  return nullptr;
+}
+
+// write(id, bytes)
+napi_value write(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const EndpointId id = args.id(0);
+  const auto bytes = args.bytes(1);
+  if (!args.ok() || !args.attached()) return fault(env);
+  args.environment().engine().write(id, copy(bytes));
+  return nullptr;
+}
+
+// flush(id)
+napi_value flush(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const EndpointId id = args.id(0);
+  if (!args.ok() || !args.attached()) return fault(env);
+  args.environment().engine().flush(id);
+  return nullptr;
+}
+
+// destroy(id, reset)
+napi_value destroy(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const EndpointId id = args.id(0);
+  const bool reset = args.boolean(1);
+  if (!args.ok() || !args.attached()) return fault(env);
+  args.environment().engine().destroy(id, reset);
+  return nullptr;
+}
+
+// release(id)
+napi_value release(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const EndpointId id = args.id(0);
+  if (!args.ok() || !args.attached()) return fault(env);
+  args.environment().engine().release(id);
+  return nullptr;
+}
+
+}  // namespace millrace::addon
