@@ -238,6 +238,7 @@ together('writes and ends', () => {
       if (index % 2 === 0) socket.end()
       else socket.resetAndDestroy()
     }
+    await eventually('each is told', () => stories.every((story) => story.length > 0))
     await settled(() => stories.flat().length, 100)
     assert.deepEqual(
       stories,
