@@ -1,6 +1,6 @@
 import { createDataPlane } from '../../../src/dataplane/create.ts'
+import { describeAttempts, loadAddon } from '../../../src/dataplane/native/load.ts'
 import type { DataPlane, DataPlaneMode } from '../../../src/dataplane/types.ts'
-import { MillraceError } from '../../../src/errors.ts'
 
 /** One implementation under the contract. `direct` has no plane: its two peers are connected to each other. */
 export interface Contestant {
@@ -26,6 +26,11 @@ const labels: readonly (readonly [DataPlaneMode | 'direct', string])[] = [
 /** `MILLRACE_CONTRACT_ONLY=native,copy,splice` narrows the suite; what it names must then exist. */
 const only = process.env['MILLRACE_CONTRACT_ONLY']?.split(',') ?? []
 
+for (const word of only) {
+  if (!labels.some(([mode]) => mode === word))
+    throw new Error(`MILLRACE_CONTRACT_ONLY: no contestant is called ${word}`)
+}
+
 const found: Contestant[] = []
 const absent: Missing[] = []
 for (const [mode, label] of labels) {
@@ -44,13 +49,14 @@ function enrol(mode: DataPlaneMode | 'direct', label: string): void {
     found.push({ label, mode, plane: undefined })
     return
   }
-  try {
-    const plane = createDataPlane(mode)
-    const wanted = mode === 'stream' ? 'stream' : 'native'
-    if (plane.kind === wanted) found.push({ label, mode, plane })
-    else absent.push({ label, reason: `mode ${mode} gives the ${plane.kind} data plane here` })
-  } catch (error) {
-    if (!(error instanceof MillraceError) || error.code !== 'ERR_DATAPLANE_LOAD') throw error
-    absent.push({ label, reason: error.message })
-  }
+  const plane = createDataPlane(mode)
+  const wanted = mode === 'stream' ? 'stream' : 'native'
+  if (plane.kind === wanted) found.push({ label, mode, plane })
+  else absent.push({ label, reason: whyNotNative() })
+}
+
+function whyNotNative(): string {
+  const loaded = loadAddon()
+  if (loaded.state === 'loaded') return 'the addon loads, but its workers do not start'
+  return `the addon is ${loaded.state}: ${describeAttempts(loaded.tried).trim().replaceAll(/\n\s*/g, '; ')}`
 }
