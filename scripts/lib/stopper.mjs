@@ -8,6 +8,9 @@ import { endRuns, Failure } from './project.mjs'
 /** How often the parent is looked at. */
 const parentMs = 1000
 
+/** Ctrl-C ends the children as well, and their end may be seen before the signal: then it was no fault of theirs. */
+const ctrlCMs = 1000
+
 /** Our parent's id and, where /proc tells, its parent's. */
 function ancestors() {
   try {
@@ -60,7 +63,9 @@ export class Stopper {
   add(child) {
     this.#children.push(child)
     void child.exited.then(() => {
-      if (!this.#stopping && !this.asked) this.#fail(new Failure(child.report))
+      setTimeout(() => {
+        if (!this.#stopping && !this.asked) this.#fail(new Failure(child.report))
+      }, ctrlCMs)
     })
     // Asked meanwhile: whoever started it isn't listening any more.
     if (this.#stopping) void child.stop()
