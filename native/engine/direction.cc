@@ -78,7 +78,7 @@ void Direction::count_caller_bytes(uint64_t bytes) {
 }
 
 Direction::Outcome Direction::end(bool fin) {
-  if (fin) sink_.socket.shutdown_write();
+  if (fin && !sink_.socket.shutdown_write()) return Outcome::SinkFailed;
   kill();
   ended_ = true;
   return Outcome::Ended;
@@ -159,10 +159,7 @@ Io Direction::flush_pipe() {
   while (pending_ > 0) {
     size_t n = 0;
     const Io io = sink_.socket.splice_from(pipe_, pending_, n);
-    if (io == Io::Unsupported) {
-      leave_splice();
-      return flush();
-    }
+    if (io == Io::Unsupported) return leave_splice() ? flush() : Io::Failed;
     if (io != Io::Progress) return io;
     pending_ -= n;
     count(n, true);
@@ -170,22 +167,26 @@ Io Direction::flush_pipe() {
   return Io::Progress;
 }
 
-// Takes back what is in the pipe, as this sink can't be spliced to.
-void Direction::leave_splice() {
+// Takes back what is in the pipe, as this sink can't be spliced to. False when that fails: the bytes are lost, and what
+// comes behind them must not be delivered.
+bool Direction::leave_splice() {
   worker_.stats.count(Fallback::Unsupported);
   splice_off_ = true;
   splicing_ = false;
   kept_.resize(pending_);
   size_t taken = 0;
   while (taken < pending_) {
-    const ssize_t n = worker_.sys.read(pipe_.read_end, kept_.data() + taken, pending_ - taken);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
+    const ssize_t n =
+        uninterrupted([&] { return worker_.sys.read(pipe_.read_end, kept_.data() + taken, pending_ - taken); });
+    if (n <= 0) {
+      sink_.socket.fail(n < 0 ? errno : EIO);
+      return false;
+    }
     taken += static_cast<size_t>(n);
   }
-  kept_.resize(taken);
   pending_ = 0;
   worker_.pipes.discard(pipe_);
+  return true;
 }
 
 bool Direction::wants_splice() {

@@ -66,7 +66,7 @@ class Direction {
   Io forward(uint64_t want, uint64_t& filled);
   bool wants_splice();
   void note_fill(uint64_t filled, bool full);
-  void leave_splice();
+  bool leave_splice();
   void count(uint64_t bytes, bool by_splice);
   void discard();
   Outcome end(bool fin);

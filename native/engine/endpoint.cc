@@ -80,12 +80,12 @@ void Endpoint::finish_connect(uint32_t events) {
     if (errno == ENOTCONN) return;  // an early edge: still connecting
     error = errno;
   }
+  SocketAddress local;
+  if (error == 0 && sys.getsockname(socket.fd(), local.get(), local.reset()) != 0) error = errno;
   if (error != 0) return gone(error);
   stage_ = Stage::Open;
   deadline_ = kNever;
   worker_->wheel.cancel(timer_);
-  SocketAddress local;
-  sys.getsockname(socket.fd(), local.get(), local.reset());
   EventRecord record{};
   record.type = EventType::Dialed;
   record.id = static_cast<double>(id_);
@@ -116,7 +116,13 @@ void Endpoint::write(std::span<const uint8_t> bytes) {
       if (join_) join_->count_caller_bytes(*this, n);
     }
   }
-  if (bytes.empty() || socket.error() != 0) return;
+  // No event may come of an error that was met here.
+  if (socket.error() != 0) {
+    if (join_) worker_->enqueue(*join_);
+    else if (stage_ == Stage::Open) report_end();
+    return;
+  }
+  if (bytes.empty()) return;
   if (socket.queued() + bytes.size() > kMaxQueued) {
     if (join_) return join_->abort(EndReason::Error, ENOBUFS);
     return destroy(true, ENOBUFS);
@@ -146,7 +152,8 @@ void Endpoint::serve() {
   // The descriptor of a broken connection has told its error to us: whoever got it would see an orderly end.
   if (release_asked_ && socket.error() != 0) return gone(socket.error());
   if (release_asked_ && socket.queued() == 0) {
-    worker_->unwatch(socket.fd());
+    // Its events would still come here: it can't be given away.
+    if (const int error = worker_->unwatch(socket.fd()); error != 0) return gone(error, true);
     const int fd = socket.take();
     stage_ = Stage::Closed;
     emit(EventType::Released, 0, static_cast<uint64_t>(fd));
@@ -228,7 +235,7 @@ void Endpoint::step_close() {
       if (io == Io::Failed) return gone(0);
       if (io == Io::Blocked) return;
     }
-    socket.shutdown_write();
+    if (!socket.shutdown_write()) return gone(0);
     fin_sent_ = true;
     deadline_ = worker_->now + kLingerDrain;
     worker_->wheel.cancel(timer_);

@@ -11,7 +11,7 @@ namespace millrace {
 
 namespace {
 
-Millis deadline_from_now(Millis wait) { return wait == kNever ? kNever : now_ms() + wait; }
+Millis deadline_from_now(const Syscalls& sys, Millis wait) { return wait > kNever / 2 ? kNever : sys.clock() + wait; }
 
 }  // namespace
 
@@ -54,8 +54,11 @@ void Engine::probe_splice() {
   int pipe[2];
   if (sys.socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) return;
   if (sys.pipe2(pipe, O_CLOEXEC | O_NONBLOCK) == 0) {
-    state_.splice_works = sys.write(pair[0], "m", 1) == 1 && sys.splice(pair[1], pipe[1], 1, SPLICE_F_NONBLOCK) == 1 &&
-                          sys.splice(pipe[0], pair[1], 1, SPLICE_F_NONBLOCK) == 1;
+    const auto splice = [&](int from, int to) {
+      return uninterrupted([&] { return sys.splice(from, to, 1, SPLICE_F_NONBLOCK); }) == 1;
+    };
+    state_.splice_works = uninterrupted([&] { return sys.write(pair[0], "m", 1); }) == 1 && splice(pair[1], pipe[1]) &&
+                          splice(pipe[0], pair[1]);
     sys.close(pipe[0]);
     sys.close(pipe[1]);
   }
@@ -88,7 +91,7 @@ int Engine::listen(const std::shared_ptr<Client>& client, const ListenRequest& r
   if (sys.bind(fd, request.address.get(), request.address.length()) != 0) return errno;
   socket->unlink_path = request.unlink_path;
   if (sys.listen(fd, request.backlog) != 0) return errno;
-  sys.getsockname(fd, socket->local.get(), socket->local.reset());
+  if (sys.getsockname(fd, socket->local.get(), socket->local.reset()) != 0) return errno;
   socket->client = client;
   socket->max_endpoints = request.max_endpoints;
   socket->id = listener_ids_.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -120,7 +123,7 @@ EndpointId Engine::dial(std::shared_ptr<Client> client, const SocketAddress& add
   const uint32_t worker = next_worker();
   const std::lock_guard lock(state_.registry.mutex());
   const EndpointId id = state_.registry.allocate(worker);
-  if (id != 0) state_.workers[worker]->post(DialCommand{id, std::move(client), address, deadline_from_now(timeout)});
+  if (id != 0) state_.workers[worker]->post(DialCommand{id, std::move(client), address, deadline_from_now(state_.sys, timeout)});
   return id;
 }
 
@@ -155,7 +158,7 @@ EndpointId Engine::adopt(std::shared_ptr<Client> client, int fd, int& error) {
 }
 
 void Engine::read(EndpointId id, size_t max, Millis deadline) {
-  post(id, ReadCommand{id, max, deadline_from_now(deadline)});
+  post(id, ReadCommand{id, max, deadline_from_now(state_.sys, deadline)});
 }
 
 void Engine::write(EndpointId id, std::vector<uint8_t> bytes) { post(id, WriteCommand{id, std::move(bytes)}); }

@@ -136,7 +136,7 @@ void Join::run_reset() {
         if (worker_.now >= reset_deadline_) break;
         return;
       case Direction::Outcome::SinkFailed:
-        return end(EndReason::Reset, error);
+        return end(is_reset(error) ? EndReason::Reset : EndReason::Error, error);
       case Direction::Outcome::Ended:
       case Direction::Outcome::SourceFailed:
         emptied_ = true;
@@ -216,9 +216,10 @@ void Join::end(EndReason reason, int error) {
       else side->close_now(false);
     }
   } else {
-    // Whoever broke the connection is only closed; the other side learns of it by RST.
-    a_.close_now(failed_ != &a_);
-    b_.close_now(failed_ != &b_);
+    // Whoever broke the connection is only closed; the other side learns of it by RST. A refusal of the system's is
+    // nobody's doing: both learn of it.
+    a_.close_now(failed_ != &a_ || reason != EndReason::Reset);
+    b_.close_now(failed_ != &b_ || reason != EndReason::Reset);
   }
   report(worker_, spec_, reason, error, &a_to_b_, &b_to_a_, worker_.now - started_);
   worker_.remove(*this);

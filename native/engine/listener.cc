@@ -34,8 +34,9 @@ void Listener::begin() {
 int Listener::watch() {
   if (watched_) return 0;
   const int error = worker_.watch(shared_->fd, *this, EPOLLIN | EPOLLEXCLUSIVE);
-  watched_ = error == 0;
-  return error;
+  // EEXIST: an unwatch that the system refused.
+  watched_ = error == 0 || error == EEXIST;
+  return watched_ ? 0 : error;
 }
 
 void Listener::pause() {
@@ -58,22 +59,30 @@ void Listener::on_timer(Millis now) {
 void Listener::on_ready(uint32_t) {
   if (!watched_) return;
   if (shared_->client->backlog() >= kBacklog) return pause();
-  for (int i = 0; i < kBatch && accept_one(); ++i) {
+  int taken = 0;
+  for (int i = 0; i < kBatch; ++i) {
+    const Took took = accept_one();
+    if (took == Took::Nothing) break;
+    taken += took == Took::One ? 1 : 0;
   }
+  fruitless_ = taken > 0 ? 0 : fruitless_ + 1;
+  if (fruitless_ < kFruitless || !watched_) return;
+  fruitless_ = 0;
+  pause();
 }
 
-bool Listener::accept_one() {
+Listener::Took Listener::accept_one() {
   SocketAddress remote;
-  const int fd = worker_.sys.accept4(shared_->fd, remote.get(), remote.reset(), SOCK_NONBLOCK | SOCK_CLOEXEC);
+  const int fd = uninterrupted(
+      [&] { return worker_.sys.accept4(shared_->fd, remote.get(), remote.reset(), SOCK_NONBLOCK | SOCK_CLOEXEC); });
   if (fd < 0) {
     switch (errno) {
       case EMFILE:
       case ENFILE:
       case ENOBUFS:
       case ENOMEM:
-        pause();
-        return false;
-      case EINTR:
+        if (watched_) pause();
+        return Took::Nothing;
       // The errors of a connection that failed before it was accepted, accept(2): the next may be fine.
       case ECONNABORTED:
       case EPROTO:
@@ -84,9 +93,9 @@ bool Listener::accept_one() {
       case EHOSTUNREACH:
       case EOPNOTSUPP:
       case ENETUNREACH:
-        return true;
+        return Took::Failed;
       default:
-        return false;
+        return Took::Nothing;
     }
   }
   const bool tcp = shared_->local.is_tcp();
@@ -100,7 +109,7 @@ bool Listener::accept_one() {
     shared_->live.fetch_sub(1, std::memory_order_relaxed);
     shared_->refused.fetch_add(1, std::memory_order_relaxed);
     Socket(worker_.sys, fd, tcp).reset();
-    return true;
+    return Took::One;
   }
   endpoint->count_against(shared_);
   EventRecord record{};
@@ -109,8 +118,8 @@ bool Listener::accept_one() {
   record.values[0] = shared_->id;
   record.remote = remote.pack();
   if (tcp && shared_->local.is_wildcard()) {
-    SocketAddress local;
-    worker_.sys.getsockname(fd, local.get(), local.reset());
+    SocketAddress local = shared_->local;
+    if (worker_.sys.getsockname(fd, local.get(), local.reset()) != 0) local = shared_->local;
     record.local = local.pack();
   } else {
     record.local = shared_->local.pack();
@@ -118,16 +127,20 @@ bool Listener::accept_one() {
   // The client must hear of an endpoint before it hears of what happens to it.
   worker_.emit(*shared_->client, record);
   worker_.add(std::move(endpoint));
-  return true;
+  return Took::One;
 }
 
 void Listener::close(bool client_gone) {
-  if (watched_) worker_.unwatch(shared_->fd);
+  if (watched_) stuck_ = worker_.unwatch(shared_->fd) != 0;
   watched_ = false;
   set_paused(false);
+  worker_.wheel.cancel(timer_);
   if (shared_->watchers.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   // Closing with connections queued would reset them.
-  while (!client_gone && accept_one()) {
+  for (int failed = 0; !client_gone && failed < kBatch;) {
+    const Took took = accept_one();
+    if (took == Took::Nothing) break;
+    failed = took == Took::Failed ? failed + 1 : 0;
   }
   // Before the report: whoever hears of it may want the address again.
   shared_->close();

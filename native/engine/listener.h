@@ -42,6 +42,8 @@ class Listener final : public Pollable, public TimerTarget {
   static constexpr size_t kBacklog = 4096;
   // A pause ends by itself, or when a descriptor is freed.
   static constexpr Millis kPause = 100;
+  // Wake-ups in a row that may bring nobody (another worker was faster, the peer has gone) before accepting pauses.
+  static constexpr int kFruitless = 64;
 
   Listener(Worker& worker, std::shared_ptr<ListenSocket> shared) : worker_(worker), shared_(std::move(shared)), timer_(*this) {}
   ~Listener();
@@ -53,6 +55,8 @@ class Listener final : public Pollable, public TimerTarget {
   void begin();
   // Stops watching. The last worker accepts until nothing is queued (unless the client is gone) and reports the end.
   void close(bool client_gone);
+  // No event of it comes any more.
+  bool unwatched() const { return !stuck_; }
   // After EMFILE: a descriptor was freed.
   void resume();
 
@@ -62,15 +66,18 @@ class Listener final : public Pollable, public TimerTarget {
  private:
   // errno, 0 when it is watched now.
   int watch();
-  // False when there is nothing more to accept now.
-  bool accept_one();
+  enum class Took : uint8_t { One, Failed, Nothing };
+  // Failed: that connection is gone, the next may be fine. Nothing: for now there is none to be had.
+  Took accept_one();
   void pause();
   void set_paused(bool paused);
 
   Worker& worker_;
   const std::shared_ptr<ListenSocket> shared_;
   Timer timer_;
+  int fruitless_ = 0;
   bool watched_ = false;
+  bool stuck_ = false;  // the system refused to unwatch it
   bool paused_ = false;
 };
 

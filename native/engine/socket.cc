@@ -24,83 +24,74 @@ void Socket::note(uint32_t events) {
 }
 
 Io Socket::receive(void* buffer, size_t length, size_t& moved) {
-  for (;;) {
-    const ssize_t n = sys_.recv(fd_, buffer, length, MSG_DONTWAIT);
-    if (n > 0) {
-      moved = static_cast<size_t>(n);
-      if (moved < length && !hinted_ && !urgent_) readable_ = false;
-      return Io::Progress;
-    }
-    if (n == 0) return error_ != 0 ? Io::Failed : Io::Ended;
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      readable_ = false;
-      hinted_ = false;
-      return error_ != 0 ? Io::Failed : Io::Blocked;
-    }
-    fail(errno);
-    return Io::Failed;
+  const ssize_t n = uninterrupted([&] { return sys_.recv(fd_, buffer, length, MSG_DONTWAIT); });
+  if (n > 0) {
+    moved = static_cast<size_t>(n);
+    if (moved < length && !hinted_ && !urgent_) readable_ = false;
+    return Io::Progress;
   }
+  if (n == 0) return error_ != 0 ? Io::Failed : Io::Ended;
+  if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    readable_ = false;
+    hinted_ = false;
+    return error_ != 0 ? Io::Failed : Io::Blocked;
+  }
+  fail(errno);
+  return Io::Failed;
 }
 
 Io Socket::send(const void* bytes, size_t length, size_t& moved) {
-  for (;;) {
-    const ssize_t n = sys_.send(fd_, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n > 0) {
-      moved = static_cast<size_t>(n);
-      return Io::Progress;
-    }
-    if (n < 0 && errno == EINTR) continue;
-    if (n == 0 || errno == EAGAIN || errno == EWOULDBLOCK) {
-      writable_ = false;
-      return Io::Blocked;
-    }
-    fail(errno);
-    return Io::Failed;
+  const ssize_t n = uninterrupted([&] { return sys_.send(fd_, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL); });
+  if (n > 0) {
+    moved = static_cast<size_t>(n);
+    return Io::Progress;
   }
+  if (n == 0 || errno == EAGAIN || errno == EWOULDBLOCK) {
+    writable_ = false;
+    return Io::Blocked;
+  }
+  fail(errno);
+  return Io::Failed;
 }
 
 namespace {
 
-// What splice(2) may say of a descriptor or a system on which it doesn't work at all.
+// What splice(2) may say of a descriptor or a system on which it doesn't work at all, or not now. None of these says
+// anything about the connection.
 bool splice_unsupported(int error) {
-  return error == EINVAL || error == ENOSYS || error == EPERM || error == EOPNOTSUPP || error == EACCES;
+  return error == EINVAL || error == ENOSYS || error == EPERM || error == EOPNOTSUPP || error == EACCES || error == ENOMEM;
 }
 
 }  // namespace
 
 Io Socket::splice_to(Pipe& pipe, size_t length, size_t& moved) {
-  for (;;) {
-    const ssize_t n = sys_.splice(fd_, pipe.write_end, length, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    if (n > 0) {
-      moved = static_cast<size_t>(n);
-      return Io::Progress;
-    }
-    if (n == 0) return Io::Ended;
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return Io::Blocked;
-    if (splice_unsupported(errno)) return Io::Unsupported;
-    fail(errno);
-    return Io::Failed;
+  const ssize_t n =
+      uninterrupted([&] { return sys_.splice(fd_, pipe.write_end, length, SPLICE_F_MOVE | SPLICE_F_NONBLOCK); });
+  if (n > 0) {
+    moved = static_cast<size_t>(n);
+    return Io::Progress;
   }
+  if (n == 0) return Io::Ended;
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return Io::Blocked;
+  if (splice_unsupported(errno)) return Io::Unsupported;
+  fail(errno);
+  return Io::Failed;
 }
 
 Io Socket::splice_from(Pipe& pipe, size_t length, size_t& moved) {
-  for (;;) {
-    const ssize_t n = sys_.splice(pipe.read_end, fd_, length, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    if (n > 0) {
-      moved = static_cast<size_t>(n);
-      return Io::Progress;
-    }
-    if (n < 0 && errno == EINTR) continue;
-    if (n == 0 || errno == EAGAIN || errno == EWOULDBLOCK) {
-      writable_ = false;
-      return Io::Blocked;
-    }
-    if (splice_unsupported(errno)) return Io::Unsupported;
-    fail(errno);
-    return Io::Failed;
+  const ssize_t n =
+      uninterrupted([&] { return sys_.splice(pipe.read_end, fd_, length, SPLICE_F_MOVE | SPLICE_F_NONBLOCK); });
+  if (n > 0) {
+    moved = static_cast<size_t>(n);
+    return Io::Progress;
   }
+  if (n == 0 || errno == EAGAIN || errno == EWOULDBLOCK) {
+    writable_ = false;
+    return Io::Blocked;
+  }
+  if (splice_unsupported(errno)) return Io::Unsupported;
+  fail(errno);
+  return Io::Failed;
 }
 
 Io Socket::flush(size_t& moved) {
@@ -118,7 +109,12 @@ Io Socket::flush(size_t& moved) {
   return Io::Progress;
 }
 
-void Socket::shutdown_write() { sys_.shutdown(fd_, SHUT_WR); }
+bool Socket::shutdown_write() {
+  // ENOTCONN: the connection is gone already, which epoll tells with the reason.
+  if (uninterrupted([&] { return sys_.shutdown(fd_, SHUT_WR); }) == 0 || errno == ENOTCONN) return true;
+  fail(errno);
+  return false;
+}
 
 bool Socket::drained() const {
   if (!tcp_) return true;
@@ -136,7 +132,11 @@ void Socket::reset() {
   if (fd_ < 0) return;
   if (tcp_) {
     const linger hard{.l_onoff = 1, .l_linger = 0};
-    sys_.setsockopt(fd_, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    if (sys_.setsockopt(fd_, SOL_SOCKET, SO_LINGER, &hard, sizeof hard) != 0) {
+      // The other way to send RST, connect(2): nobody may take a cut connection for a whole one.
+      const sockaddr nowhere{.sa_family = AF_UNSPEC, .sa_data = {}};
+      sys_.connect(fd_, &nowhere, sizeof nowhere);
+    }
   }
   close();
 }

@@ -47,6 +47,8 @@ class Socket {
   void note(uint32_t events);
   void fail(int error) {
     if (error_ == 0) error_ = error;
+    // Whoever empties it must meet the error, though no edge may come.
+    readable_ = true;
   }
 
   Io receive(void* buffer, size_t length, size_t& moved);
@@ -62,7 +64,8 @@ class Socket {
   // Sends from the queue; Progress when it is empty. `moved` counts also when Blocked.
   Io flush(size_t& moved);
 
-  void shutdown_write();
+  // Sends FIN; false when the system refused, which error() then says.
+  bool shutdown_write();
   // True when the peer's kernel has acknowledged everything sent (unix sockets: always).
   bool drained() const;
   void close();

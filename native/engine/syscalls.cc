@@ -6,6 +6,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "timer_wheel.h"
+
 namespace millrace {
 
 const Syscalls& kernel_syscalls() {
@@ -37,6 +39,7 @@ const Syscalls& kernel_syscalls() {
       .epoll_create1 = ::epoll_create1,
       .epoll_ctl = ::epoll_ctl,
       .epoll_wait = ::epoll_wait,
+      .clock = now_ms,
   };
   return table;
 }

@@ -6,7 +6,9 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include <cerrno>
 #include <cstddef>
+#include <cstdint>
 
 namespace millrace {
 
@@ -37,9 +39,19 @@ struct Syscalls {
   int (*epoll_create1)(int flags);
   int (*epoll_ctl)(int epoll, int operation, int fd, epoll_event* event);
   int (*epoll_wait)(int epoll, epoll_event* events, int capacity, int timeout_ms);
+  // Milliseconds of CLOCK_MONOTONIC, so that tests can let hours pass.
+  uint64_t (*clock)();
 };
 
 // The kernel's own.
 const Syscalls& kernel_syscalls();
+
+// Repeats a call that a signal interrupted; bounded, as a worker that repeats for ever serves nobody.
+template <class Call>
+auto uninterrupted(Call call) {
+  auto result = call();
+  for (int i = 0; i < 100 && result < 0 && errno == EINTR; ++i) result = call();
+  return result;
+}
 
 }  // namespace millrace

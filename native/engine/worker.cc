@@ -1,11 +1,12 @@
 #include "worker.h"
 
-#include <pthread.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <thread>
 
 namespace millrace {
 
@@ -13,14 +14,18 @@ namespace {
 
 constexpr uint32_t kDataEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
 constexpr int kEventsPerTurn = 256;
+// Edge-triggered, so that nobody has to read it: each write is an edge.
+constexpr uint32_t kWakeEvents = EPOLLIN | EPOLLET;
+// How long a worker rests whose epoll refuses to wait. Commands and timers still get their turn.
+constexpr std::chrono::milliseconds kRefusedWait{5};
 
 }  // namespace
 
 Worker::Worker(EngineState& engine, uint32_t index)
     : sys(engine.sys),
       pipes(engine.sys, stats, engine.fd_reserve),
-      wheel(now_ms()),
-      now(now_ms()),
+      wheel(engine.sys.clock()),
+      now(engine.sys.clock()),
       splice_works(engine.splice_works),
       engine_(engine),
       index_(index),
@@ -43,23 +48,35 @@ int Worker::start() {
   if (epoll_ < 0) return errno;
   wake_ = sys.eventfd(0, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (wake_ < 0) return errno;
-  epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
+  epoll_event event{.events = kWakeEvents, .data = {.ptr = nullptr}};
   if (sys.epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event) != 0) return errno;
   // The thread inherits this mask: signals are the main thread's, and splice has no MSG_NOSIGNAL.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { loop(); });
+  ended_ = false;
+  const auto run = [](void* self) -> void* {
+    static_cast<Worker*>(self)->loop();
+    return nullptr;
+  };
+  // Not std::thread, which throws when the system has no thread left.
+  const int error = pthread_create(&thread_, nullptr, run, this);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_setname_np(thread_.native_handle(), "millrace");
+  if (error != 0) {
+    ended_ = true;
+    return error;
+  }
+  running_ = true;
+  pthread_setname_np(thread_, "millrace");
   return 0;
 }
 
 void Worker::stop() {
-  if (!thread_.joinable()) return;
+  if (!running_) return;
   post(StopCommand{});
-  thread_.join();
+  pthread_join(thread_, nullptr);
+  running_ = false;
 }
 
 void Worker::post(Command command) {
@@ -71,30 +88,32 @@ void Worker::post(Command command) {
     sleeping = sleeping_;
     sleeping_ = false;
   }
-  if (!sleeping) return;
+  if (sleeping) wake();
+}
+
+void Worker::wake() {
   const uint64_t one = 1;
-  sys.write(wake_, &one, sizeof one);
+  if (uninterrupted([&] { return sys.write(wake_, &one, sizeof one); }) == sizeof one) return;
+  // An eventfd is always writable: to ask for that is an edge as well.
+  epoll_event event{.events = kWakeEvents | EPOLLOUT, .data = {.ptr = nullptr}};
+  sys.epoll_ctl(epoll_, EPOLL_CTL_MOD, wake_, &event);
 }
 
 void Worker::loop() {
   epoll_event events[kEventsPerTurn];
   while (!stopping_) {
-    int timeout = run_queue_.empty() ? wheel.timeout(now_ms()) : 0;
+    int timeout = run_queue_.empty() ? wheel.timeout(sys.clock()) : 0;
     if (timeout != 0) {
       const std::lock_guard lock(inbox_mutex_);
       if (inbox_.empty()) sleeping_ = true;
       else timeout = 0;
     }
     const int count = sys.epoll_wait(epoll_, events, kEventsPerTurn, timeout);
-    now = now_ms();
+    if (count < 0 && errno != EINTR) std::this_thread::sleep_for(kRefusedWait);
+    now = sys.clock();
     take_inbox();
     for (int i = 0; i < count; ++i) {
-      if (auto* target = static_cast<Pollable*>(events[i].data.ptr)) {
-        target->on_ready(events[i].events);
-      } else {
-        uint64_t rung;
-        sys.read(wake_, &rung, sizeof rung);
-      }
+      if (auto* target = static_cast<Pollable*>(events[i].data.ptr)) target->on_ready(events[i].events);
     }
     run_commands();
     wheel.advance(now);
@@ -134,12 +153,12 @@ void Worker::enqueue(Join& join) {
 
 // Once around: whoever used up its budget waits until epoll has been asked again.
 void Worker::run_joins() {
-  running_.swap(run_queue_);
-  for (Join* join : running_) {
+  visited_.swap(run_queue_);
+  for (Join* join : visited_) {
     join->queued = false;
     if (join->run()) enqueue(*join);
   }
-  running_.clear();
+  visited_.clear();
 }
 
 void Worker::end_turn() {
@@ -157,12 +176,13 @@ void Worker::end_turn() {
 
 int Worker::watch(int fd, Pollable& target, uint32_t events) {
   epoll_event event{.events = events, .data = {.ptr = &target}};
-  return sys.epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
+  return uninterrupted([&] { return sys.epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event); }) == 0 ? 0 : errno;
 }
 
-void Worker::unwatch(int fd) {
+int Worker::unwatch(int fd) {
   epoll_event unused{};
-  sys.epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, &unused);
+  const int result = uninterrupted([&] { return sys.epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, &unused); });
+  return result == 0 || errno == ENOENT ? 0 : errno;
 }
 
 void Worker::emit(Client& client, const EventRecord& record, std::vector<uint8_t> payload) {
@@ -200,6 +220,10 @@ void Worker::remove(Endpoint& endpoint) {
   endpoints_.erase(found);
   if (paused_listeners == 0) return;
   for (auto& [id, listener] : listeners_) listener->resume();
+}
+
+void Worker::remove(std::unique_ptr<Listener> listener) {
+  (listener->unwatched() ? dead_listeners_ : stuck_listeners_).push_back(std::move(listener));
 }
 
 void Worker::remove(Join& join) {

@@ -2,9 +2,10 @@
 // timers, pipes and the copy buffer. Nothing of it is touched by another thread but the inbox and the counters.
 #pragma once
 
+#include <pthread.h>
+
 #include <memory>
 #include <span>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -54,7 +55,8 @@ class Worker {
   int paused_listeners = 0;
 
   int watch(int fd, Pollable& target, uint32_t events);
-  void unwatch(int fd);
+  // errno; 0 when no event of it comes any more.
+  int unwatch(int fd);
   void emit(Client& client, const EventRecord& record, std::vector<uint8_t> payload = {});
   void enqueue(Join& join);
   // Null when no id is left.
@@ -64,9 +66,11 @@ class Worker {
   // Frees at the end of the turn.
   void remove(Endpoint& endpoint);
   void remove(Join& join);
+  void remove(std::unique_ptr<Listener> listener);
   bool reserve_reached(int fd) const { return fd >= engine_.fd_reserve; }
 
  private:
+  void wake();
   void loop();
   static void decline(Command& command);
   void run_joins();
@@ -100,14 +104,15 @@ class Worker {
   const uint32_t index_;
   int epoll_ = -1;
   int wake_ = -1;
-  std::thread thread_;
+  pthread_t thread_{};
+  bool running_ = false;
   std::vector<uint8_t> storage_;
   bool stopping_ = false;
 
   std::mutex inbox_mutex_;
   std::vector<Command> inbox_;
   bool sleeping_ = false;
-  bool ended_ = false;  // the thread is done
+  bool ended_ = true;  // there is no thread that would carry a command out
   std::vector<Command> turn_;  // the commands of this turn, from turn_next_ on still to be done
   size_t turn_next_ = 0;
 
@@ -118,11 +123,12 @@ class Worker {
   // call on, not from the other side's arrival.
   std::unordered_map<EndpointId, std::vector<Command>> parked_;
   std::vector<Join*> run_queue_;
-  std::vector<Join*> running_;
+  std::vector<Join*> visited_;
   std::vector<Client*> to_ring_;
   std::vector<std::unique_ptr<Endpoint>> dead_endpoints_;
   std::vector<std::unique_ptr<Join>> dead_joins_;
   std::vector<std::unique_ptr<Listener>> dead_listeners_;
+  std::vector<std::unique_ptr<Listener>> stuck_listeners_;  // those whose events may still come
 };
 
 }  // namespace millrace

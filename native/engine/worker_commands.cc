@@ -75,7 +75,9 @@ void Worker::handle(DialCommand& command) {
     error = EMFILE;
   } else {
     if (tcp) set_tcp_options(sys, fd);
-    if (sys.connect(fd, command.address.get(), command.address.length()) != 0 && errno != EINPROGRESS) error = errno;
+    const auto connect = [&] { return sys.connect(fd, command.address.get(), command.address.length()); };
+    // EALREADY and EISCONN: what was interrupted goes on by itself.
+    if (uninterrupted(connect) != 0 && errno != EINPROGRESS && errno != EALREADY && errno != EISCONN) error = errno;
   }
   if (command.client->closed()) error = ECANCELED;
   if (error != 0) {
@@ -163,8 +165,9 @@ void Worker::handle(FetchCommand& command) {
   auto deliver = std::make_unique<DeliverCommand>();
   deliver->spec = std::move(command.spec);
   Worker& to = *engine_.workers[command.to];
-  if (Endpoint* endpoint = find(command.id); endpoint && endpoint->stage() == Endpoint::Stage::Open) {
-    unwatch(endpoint->socket.fd());
+  Endpoint* const endpoint = find(command.id);
+  // One whose events still came here must not live elsewhere.
+  if (endpoint && endpoint->stage() == Endpoint::Stage::Open && unwatch(endpoint->socket.fd()) == 0) {
     wheel.cancel(endpoint->timer());
     const auto found = endpoints_.find(command.id);
     deliver->endpoint = std::move(found->second);
@@ -211,7 +214,7 @@ void Worker::handle(UnlistenCommand& command) {
   auto listener = std::move(found->second);
   listeners_.erase(found);
   listener->close(false);
-  dead_listeners_.push_back(std::move(listener));
+  remove(std::move(listener));
 }
 
 void Worker::handle(DetachCommand& command) {
@@ -233,7 +236,7 @@ void Worker::handle(DetachCommand& command) {
       continue;
     }
     entry->second->close(true);
-    dead_listeners_.push_back(std::move(entry->second));
+    remove(std::move(entry->second));
     entry = listeners_.erase(entry);
   }
   end_turn();
