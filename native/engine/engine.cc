@@ -34,7 +34,7 @@ int Engine::start() {
   probe_splice();
   for (uint32_t i = 0; i < options_.workers; ++i) state_.workers.push_back(std::make_unique<Worker>(state_, i));
   for (auto& worker : state_.workers) {
-    if (const int error = worker->start(); error != 0) {
+    if (const int error = options_.threads ? worker->start() : worker->open(); error != 0) {
       stop();
       return error;
     }
@@ -193,6 +193,9 @@ void Engine::detach(Client& client) {
   client.close();
   const auto done = std::make_shared<Countdown>(state_.workers.size());
   for (auto& worker : state_.workers) worker->post(DetachCommand{&client, done});
+  if (!options_.threads) {
+    for (auto& worker : state_.workers) worker->turn();
+  }
   done->wait();
 }
 

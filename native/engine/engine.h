@@ -15,6 +15,8 @@ struct EngineOptions {
   const Syscalls* sys = &kernel_syscalls();
   // 1 to 64.
   uint32_t workers = 1;
+  // False: they have no threads, and make a turn when turn() is called.
+  bool threads = true;
 };
 
 struct EngineStats {
@@ -50,6 +52,8 @@ class Engine {
   int start();
   // Stops and joins the workers; idempotent, from any thread. Afterwards no event comes any more.
   void stop();
+  // For engines without threads: one turn of one worker, which waits in epoll_wait like any other.
+  void turn(uint32_t worker) { state_.workers[worker]->turn(); }
 
   // Synchronous: errno, 0 when it listens.
   int listen(const std::shared_ptr<Client>& client, const ListenRequest& request, Listening& listening);

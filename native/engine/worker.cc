@@ -43,19 +43,24 @@ Worker::~Worker() {
   if (epoll_ >= 0) sys.close(epoll_);
 }
 
-int Worker::start() {
+int Worker::open() {
   epoll_ = sys.epoll_create1(EPOLL_CLOEXEC);
   if (epoll_ < 0) return errno;
   wake_ = sys.eventfd(0, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (wake_ < 0) return errno;
   epoll_event event{.events = kWakeEvents, .data = {.ptr = nullptr}};
   if (sys.epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event) != 0) return errno;
+  ended_ = false;
+  return 0;
+}
+
+int Worker::start() {
+  if (const int error = open(); error != 0) return error;
   // The thread inherits this mask: signals are the main thread's, and splice has no MSG_NOSIGNAL.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  ended_ = false;
   const auto run = [](void* self) -> void* {
     static_cast<Worker*>(self)->loop();
     return nullptr;
@@ -64,7 +69,7 @@ int Worker::start() {
   const int error = pthread_create(&thread_, nullptr, run, this);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (error != 0) {
-    ended_ = true;
+    finish();
     return error;
   }
   running_ = true;
@@ -73,7 +78,7 @@ int Worker::start() {
 }
 
 void Worker::stop() {
-  if (!running_) return;
+  if (!running_) return finish();
   post(StopCommand{});
   pthread_join(thread_, nullptr);
   running_ = false;
@@ -100,26 +105,32 @@ void Worker::wake() {
 }
 
 void Worker::loop() {
-  epoll_event events[kEventsPerTurn];
-  while (!stopping_) {
-    int timeout = run_queue_.empty() ? wheel.timeout(sys.clock()) : 0;
-    if (timeout != 0) {
-      const std::lock_guard lock(inbox_mutex_);
-      if (inbox_.empty()) sleeping_ = true;
-      else timeout = 0;
-    }
-    const int count = sys.epoll_wait(epoll_, events, kEventsPerTurn, timeout);
-    if (count < 0 && errno != EINTR) std::this_thread::sleep_for(kRefusedWait);
-    now = sys.clock();
-    take_inbox();
-    for (int i = 0; i < count; ++i) {
-      if (auto* target = static_cast<Pollable*>(events[i].data.ptr)) target->on_ready(events[i].events);
-    }
-    run_commands();
-    wheel.advance(now);
-    run_joins();
-    end_turn();
+  while (!stopping_) turn();
+  finish();
+}
+
+void Worker::turn() {
+  int timeout = run_queue_.empty() ? wheel.timeout(sys.clock()) : 0;
+  if (timeout != 0) {
+    const std::lock_guard lock(inbox_mutex_);
+    if (inbox_.empty()) sleeping_ = true;
+    else timeout = 0;
   }
+  epoll_event events[kEventsPerTurn];
+  const int count = sys.epoll_wait(epoll_, events, kEventsPerTurn, timeout);
+  if (count < 0 && errno != EINTR) std::this_thread::sleep_for(kRefusedWait);
+  now = sys.clock();
+  take_inbox();
+  for (int i = 0; i < count; ++i) {
+    if (auto* target = static_cast<Pollable*>(events[i].data.ptr)) target->on_ready(events[i].events);
+  }
+  run_commands();
+  wheel.advance(now);
+  run_joins();
+  end_turn();
+}
+
+void Worker::finish() {
   const std::lock_guard lock(inbox_mutex_);
   ended_ = true;
   for (Command& command : inbox_) decline(command);

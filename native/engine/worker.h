@@ -37,6 +37,10 @@ class Worker {
 
   // errno; 0 when the thread runs.
   int start();
+  // The same without a thread: whoever calls this calls turn() as well. Tests do, to decide what happens between turns.
+  int open();
+  // Waits for events until the next timer, then does all that is due.
+  void turn();
   void stop();
 
   // Any thread.
@@ -72,6 +76,7 @@ class Worker {
  private:
   void wake();
   void loop();
+  void finish();
   static void decline(Command& command);
   void run_joins();
   void take_inbox();
