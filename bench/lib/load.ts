@@ -1,0 +1,115 @@
+/** The load programs (`bench/load`): built once, pinned to the load's core. */
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdirSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Lines, linesOf } from './lines.ts'
+import type { Place } from './place.ts'
+
+const sources = fileURLToPath(new URL('../load/', import.meta.url))
+const folder = fileURLToPath(new URL('../.build/', import.meta.url))
+
+/** Compiles the load programs unless they are up to date; the path of the binary. Throws when there is no compiler. */
+export function buildLoad(): string {
+  const binary = join(folder, 'load')
+  const files = readdirSync(sources).map((name) => join(sources, name))
+  const newest = Math.max(...files.map((file) => statSync(file).mtimeMs))
+  const built = statSync(binary, { throwIfNoEntry: false })?.mtimeMs ?? 0
+  if (built < newest) {
+    mkdirSync(folder, { recursive: true })
+    const units = files.filter((file) => file.endsWith('.cc'))
+    const compiler = process.env['CXX'] ?? 'g++'
+    execFileSync(compiler, ['-std=c++20', '-O2', '-Wall', '-Wextra', '-Werror', '-o', binary, ...units], {
+      stdio: 'inherit',
+    })
+  }
+  return binary
+}
+
+/** What the visitors shall do; the options of `bench/load/main.cc`. */
+export interface LoadOptions {
+  readonly verb: 'bulk' | 'echo' | 'connect' | 'idle'
+  readonly port: number
+  readonly pids?: readonly number[]
+  readonly connections?: number
+  readonly bytes?: number
+  readonly up?: boolean
+  /** KiB/s. */
+  readonly pace?: number
+  readonly size?: number
+  readonly seconds?: number
+  readonly warmup?: number
+  readonly rate?: number
+}
+
+/** What they report; what does not apply is 0. */
+export interface LoadResult {
+  readonly seconds: number
+  readonly bytes: number
+  readonly roundTrips: number
+  readonly connections: number
+  readonly p50: number
+  readonly p99: number
+  /** Seconds, of all processes named. */
+  readonly cpu: number
+}
+
+/** A load program that runs. */
+export interface LoadProcess {
+  readonly lines: Lines
+  readonly done: Promise<void>
+  /** Sends a line. */
+  say(): void
+  /** Ends its input, which ends it. */
+  end(): void
+}
+
+/** The words of the command line for `options`. */
+export function loadArguments(host: string, options: LoadOptions): string[] {
+  const { verb, pids, up, ...rest } = options
+  const named = Object.entries(rest).flatMap(([name, value]) => [`--${name}`, String(value)])
+  const measured = pids === undefined || pids.length === 0 ? [] : ['--pids', pids.join(',')]
+  return [verb, '--host', host, ...named, ...measured, ...(up === true ? ['--up'] : [])]
+}
+
+/** Starts the load program; `urgent`: before everything else on its core, so that its own waiting is not measured. */
+export function startLoad(place: Place, args: readonly string[], urgent = false): LoadProcess {
+  const [command = '', ...words] = place.onLoadCore([...(urgent ? place.urgently() : []), buildLoad(), ...args])
+  const child = spawn(command, words, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const done = new Promise<void>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('exit', (code, signal) =>
+      code === 0 ? resolve() : reject(new Error(`load ${args.join(' ')}: ended with ${code ?? signal}`)),
+    )
+  })
+  done.catch(() => {})
+  place.onEnd(() => child.kill('SIGKILL'))
+  child.stdin.on('error', () => {})
+  return { lines: linesOf(child.stdout), done, say: () => child.stdin.write('\n'), end: () => child.stdin.end() }
+}
+
+/** A number, or a list of them summed, in a line of JSON; 0 when it isn't there. */
+export function numberIn(line: string, name: string): number {
+  const parsed: unknown = JSON.parse(line)
+  const value: unknown = typeof parsed === 'object' && parsed !== null ? Reflect.get(parsed, name) : undefined
+  if (Array.isArray(value)) return value.reduce((sum: number, item: unknown) => sum + Number(item), 0)
+  return typeof value === 'number' ? value : 0
+}
+
+/** Runs the visitors to their end. Rejects when one of them sees anything but what it should. */
+export async function runLoad(place: Place, host: string, options: LoadOptions, urgent = false): Promise<LoadResult> {
+  const load = startLoad(place, loadArguments(host, options), urgent)
+  const line = await load.lines.next()
+  load.end()
+  await load.done
+  if (line === undefined) throw new Error('the load printed nothing')
+  return {
+    seconds: numberIn(line, 'seconds'),
+    bytes: numberIn(line, 'bytes'),
+    roundTrips: numberIn(line, 'round_trips'),
+    connections: numberIn(line, 'connections'),
+    p50: numberIn(line, 'p50_us'),
+    p99: numberIn(line, 'p99_us'),
+    cpu: numberIn(line, 'cpu_ns') / 1e9,
+  }
+}

@@ -1,0 +1,68 @@
+// The bench's load: a server behind the contender, and its visitors before it.
+//
+//     load serve [--host ADDRESS]
+//     load bulk|echo|connect|idle --port N [--host A] [--connections N] [--bytes N] [--up] [--pace KIB/S]
+//          [--size N] [--seconds S] [--warmup S] [--rate N/S] [--pids PID,…]
+//
+// One line of JSON on standard output. Without a kernel of another mind it runs on loopback.
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+
+#include "clients.h"
+#include "common.h"
+#include "server.h"
+
+namespace {
+
+[[noreturn]] void usage() {
+  std::fprintf(stderr, "load: usage: load serve|bulk|echo|connect|idle [options]; see main.cc\n");
+  std::exit(2);
+}
+
+load::Options parse(int count, char** words) {
+  load::Options options;
+  for (int index = 2; index < count; ++index) {
+    const std::string name = words[index];
+    if (name == "--up") {
+      options.up = true;
+      continue;
+    }
+    if (++index == count) usage();
+    const char* value = words[index];
+    if (name == "--host") options.host = value;
+    else if (name == "--port") options.port = std::atoi(value);
+    else if (name == "--connections") options.connections = std::max(1, std::atoi(value));
+    else if (name == "--bytes") options.bytes = std::strtoull(value, nullptr, 10);
+    else if (name == "--pace") options.pace_kib = static_cast<uint32_t>(std::strtoul(value, nullptr, 10));
+    else if (name == "--size") options.size = std::strtoull(value, nullptr, 10);
+    else if (name == "--seconds") options.seconds = std::atof(value);
+    else if (name == "--warmup") options.warmup = std::atof(value);
+    else if (name == "--rate") options.rate = std::atof(value);
+    else if (name == "--pids") options.pids = value;
+    else usage();
+  }
+  return options;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  if (count < 2) usage();
+  std::signal(SIGPIPE, SIG_IGN);
+  rlimit descriptors{};
+  getrlimit(RLIMIT_NOFILE, &descriptors);
+  descriptors.rlim_cur = descriptors.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &descriptors);
+  const load::Options options = parse(count, words);
+  const std::string command = words[1];
+  if (command == "serve") return load::serve(options.host.c_str());
+  if (options.port == 0) usage();
+  if (command == "bulk") return load::bulk(options);
+  if (command == "echo") return load::echo(options);
+  if (command == "connect") return load::connect_each(options);
+  if (command == "idle") return load::idle(options);
+  usage();
+}

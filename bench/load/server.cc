@@ -1,0 +1,151 @@
+// The service behind a contender: one thread, one epoll, every connection served as its first 16 bytes ask.
+#include "server.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "common.h"
+
+namespace load {
+namespace {
+
+constexpr size_t kBuffer = 256 * 1024;
+
+struct Connection {
+  int fd;
+  Request request{};
+  size_t got_of_request = 0;
+  uint64_t left_to_read = 0;   // of the present message
+  uint64_t left_to_send = 0;
+  bool ends_after_send = false;
+  bool finished = false;
+};
+
+class Server {
+ public:
+  // Serves what is ready; false: the connection is over.
+  bool serve(Connection& connection) {
+    for (;;) {
+      if (connection.got_of_request < sizeof(Request)) {
+        const Progress progress = read_request(connection);
+        if (progress != Progress::kMade) return progress == Progress::kNone;
+      }
+      const Progress progress = connection.left_to_send > 0 ? send_some(connection) : read_some(connection);
+      if (progress != Progress::kMade) return progress == Progress::kNone;
+    }
+  }
+
+ private:
+  enum class Progress { kMade, kNone, kOver };
+
+  Progress stopped() const { return errno == EAGAIN ? Progress::kNone : Progress::kOver; }
+
+  Progress read_request(Connection& connection) {
+    char* into = reinterpret_cast<char*>(&connection.request) + connection.got_of_request;
+    const ssize_t got = recv(connection.fd, into, sizeof(Request) - connection.got_of_request, 0);
+    if (got <= 0) return got < 0 ? stopped() : Progress::kOver;
+    connection.got_of_request += static_cast<size_t>(got);
+    if (connection.got_of_request < sizeof(Request)) return Progress::kMade;
+    const Request& request = connection.request;
+    switch (request.verb) {
+      case Verb::kDown:
+        connection.left_to_send = request.length;
+        connection.ends_after_send = true;
+        if (request.pace > 0) {
+          const uint64_t rate = static_cast<uint64_t>(request.pace) * 1024;
+          setsockopt(connection.fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof rate);
+        }
+        break;
+      case Verb::kUp:
+        connection.left_to_read = UINT64_MAX;
+        break;
+      case Verb::kEcho:
+      case Verb::kRequest:
+        connection.left_to_read = request.length;
+        connection.ends_after_send = request.verb == Verb::kRequest;
+        break;
+      default:
+        return Progress::kOver;
+    }
+    return Progress::kMade;
+  }
+
+  Progress read_some(Connection& connection) {
+    // Up: the bytes are thrown away in the kernel (tcp(7), MSG_TRUNC), so that the sink's copy is no part of the figures.
+    const bool up = connection.request.verb == Verb::kUp;
+    const uint64_t wanted = connection.finished ? UINT64_MAX : connection.left_to_read;
+    const size_t most = static_cast<size_t>(std::min<uint64_t>(wanted, up ? 1u << 20 : kBuffer));
+    const ssize_t got = recv(connection.fd, buffer_.data(), most, up ? MSG_TRUNC : 0);
+    if (got < 0) return stopped();
+    if (got == 0) {
+      if (!connection.finished) shutdown(connection.fd, SHUT_WR);
+      return Progress::kOver;
+    }
+    if (connection.finished || up) return Progress::kMade;
+    connection.left_to_read -= static_cast<uint64_t>(got);
+    if (connection.left_to_read == 0) connection.left_to_send = connection.request.length;
+    return Progress::kMade;
+  }
+
+  Progress send_some(Connection& connection) {
+    const size_t most = static_cast<size_t>(std::min<uint64_t>(connection.left_to_send, kBuffer));
+    const ssize_t sent = send(connection.fd, buffer_.data(), most, MSG_NOSIGNAL);
+    if (sent < 0) return stopped();
+    connection.left_to_send -= static_cast<uint64_t>(sent);
+    if (connection.left_to_send > 0) return Progress::kMade;
+    if (connection.ends_after_send) {
+      shutdown(connection.fd, SHUT_WR);
+      connection.finished = true;
+    } else {
+      connection.left_to_read = connection.request.length;
+    }
+    return Progress::kMade;
+  }
+
+  std::vector<char> buffer_ = std::vector<char>(kBuffer, 'm');
+};
+
+}  // namespace
+
+int serve(const char* host) {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in address = address_of(host, 0);
+  socklen_t length = sizeof address;
+  if (bind(listener, reinterpret_cast<sockaddr*>(&address), length) != 0) fail("bind");
+  if (listen(listener, 65535) != 0) fail("listen");
+  getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length);
+  std::printf("{\"port\":%d}\n", ntohs(address.sin_port));
+  std::fflush(stdout);
+
+  const int epoll = epoll_create1(EPOLL_CLOEXEC);
+  watch(epoll, listener, EPOLLIN, nullptr);
+  char input;  // the end of standard input ends the server
+  watch(epoll, STDIN_FILENO, EPOLLIN | EPOLLHUP, &input);
+  Server server;
+  epoll_event events[256];
+  for (;;) {
+    const int count = epoll_wait(epoll, events, 256, -1);
+    for (int index = 0; index < count; ++index) {
+      void* of = events[index].data.ptr;
+      if (of == &input) {
+        if (read(STDIN_FILENO, &input, 1) <= 0) return 0;
+        continue;
+      }
+      if (of == nullptr) {
+        for (int fd; (fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
+          no_delay(fd);
+          watch(epoll, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, new Connection{fd});
+        }
+        continue;
+      }
+      auto* connection = static_cast<Connection*>(of);
+      if (server.serve(*connection)) continue;
+      close(connection->fd);
+      delete connection;
+    }
+  }
+}
+
+}  // namespace load
