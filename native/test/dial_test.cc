@@ -103,7 +103,7 @@ TEST_CASE("dial: a unix socket, and one that isn't there") {
 TEST_CASE("dial: no descriptor left") {
   const FaultScope scope;
   Harness harness(faulty_syscalls());
-  faults().sockets_refused = 1;
+  faults().set(Call::Socket, {.error = EMFILE, .times = 1});
   const EndpointId id = harness.engine.dial(harness.client(), loopback(closed_port()), 1000);
   CHECK(harness.expect(EventType::Dialed, id).record.code == EMFILE);
   CHECK(harness.quiet());

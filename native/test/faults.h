@@ -1,53 +1,150 @@
-// The fault-injection table: the kernel's system calls, with faults that a test switches on. The table has no context
-// argument, so the faults are the process's; a FaultScope clears them before and after.
+// The fault-injection table: the kernel's system calls, with faults that a test switches on, call by call. The table
+// has no context argument, so the faults are the process's; a FaultScope clears them before and after.
 #pragma once
 
+#include <array>
 #include <atomic>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <mutex>
+#include <vector>
 
+#include "fake_clock.h"
+#include "gate.h"
 #include "syscalls.h"
 
 namespace millrace::test {
 
-// Counts are how many more calls fail; -1 is all of them.
-struct Faults {
-  // Short counts. Never of recv: there a short count is a promise of the kernel's that nothing is left.
-  std::atomic<size_t> most_sent{SIZE_MAX};      // send, and splice from a pipe
-  std::atomic<size_t> most_spliced{SIZE_MAX};   // splice into a pipe
-  std::atomic<uint32_t> interrupt_every{0};     // every n-th call that may: EINTR
+// The table's calls, but that splice and fcntl are two each.
+enum class Call : uint8_t {
+  Socket,
+  Socketpair,
+  Bind,
+  Listen,
+  Accept4,
+  Connect,
+  Getsockname,
+  Getpeername,
+  Getsockopt,
+  Setsockopt,
+  Recv,
+  Send,
+  Fill,   // splice into a pipe
+  Flush,  // splice from a pipe
+  Read,
+  Write,
+  Pipe2,
+  SetPipeSize,
+  GetPipeSize,
+  Fcntl,
+  Outq,
+  Shutdown,
+  Close,
+  Unlink,
+  Eventfd,
+  EpollCreate1,
+  EpollCtl,
+  EpollWait,
+  kCount,
+};
+inline constexpr size_t kCalls = static_cast<size_t>(Call::kCount);
+const char* name(Call call);
 
-  std::atomic<int> accepts_refused{0};          // EMFILE
-  std::atomic<int> sockets_refused{0};          // EMFILE
-  std::atomic<int> pipes_refused{0};            // EMFILE
-  std::atomic<bool> pipe_size_refused{false};   // F_SETPIPE_SZ: EPERM
-  std::atomic<bool> two_slot_pipes{false};      // as past the user's limit
+enum class Effect : uint8_t {
+  Fail,      // -1 and `error`; close() closes all the same, as Linux does
+  Short,     // at most `most` bytes (recv, send, splice, read, write), events (epoll_wait); SIOCOUTQ: `most` at least
+  End,       // Fill: 0, although bytes are readable
+  TwoSlots,  // Pipe2: a pipe of 8 KiB
+};
 
-  std::atomic<int> splice_error{0};             // errno of every splice, also of the probe
-  std::atomic<int> fill_error{0};               // errno of splices into a pipe …
-  std::atomic<int> fill_error_after{0};         // … after so many good ones
-  std::atomic<int> flush_error{0};              // errno of splices from a pipe …
-  std::atomic<int> flush_error_after{0};
-  std::atomic<int> false_ends{0};               // splice into a pipe: 0, although bytes are readable
-  std::atomic<int> false_empties{0};            // splice into a pipe: EAGAIN, although bytes are readable
-  std::atomic<bool> unsent{false};              // SIOCOUTQ: never 0
+// What happens to a call, and when.
+struct Rule {
+  Effect effect = Effect::Fail;
+  int error = 0;
+  size_t most = 1;
+  uint64_t skip = 0;            // so many calls pass first …
+  uint64_t times = UINT64_MAX;  // … and so many then don't …
+  uint64_t every = 1;           // … of which each so-many-th is met
+  // As the kernel would: behind EAGAIN or a short recv comes another edge.
+  bool edge = false;
+};
 
-  // What the engine did.
-  std::atomic<uint64_t> waits{0};               // epoll_wait
-  std::atomic<uint64_t> receives{0};
-  std::atomic<uint64_t> sends{0};
-  std::atomic<uint64_t> fills{0};
-  std::atomic<uint64_t> flushes{0};
-  std::atomic<uint64_t> calls{0};               // of those that can be interrupted
+class Faults {
+ public:
+  void set(Call call, const Rule& rule);
+  void add(Call call, const Rule& rule);
+  void clear(Call call);
+  void clear();
+  // The counts as well.
+  void reset();
+  // The common ones. Each n-th of the calls that may: EINTR (0: none).
+  void interrupt_every(uint64_t n);
+  // send(), and splice from a pipe: `most` bytes.
+  void send_at_most(size_t most);
+  // Pipes as past the user's limit.
+  void two_slot_pipes(const Rule& when = {});
+
+  // How often the engine has made the call, and how often a rule has met it.
+  uint64_t calls(Call call) const { return slot(call).calls; }
+  uint64_t met(Call call) const { return slot(call).met; }
+
   // Breaches of the rules on which the engine rests (facts 1, 3 and 5): each must stay 0.
   std::atomic<uint64_t> fills_of_used_pipes{0};
   std::atomic<uint64_t> inexact_flushes{0};
   std::atomic<uint64_t> bad_lengths{0};
+
+  // The table's side.
+  struct Verdict {
+    bool fail = false;
+    bool end = false;
+    bool two_slots = false;
+    bool edge = false;
+    int error = 0;
+    size_t most = SIZE_MAX;
+  };
+  // `hurts` false: nothing that is false would be noticed, so End and EAGAIN wait for a call at which they are.
+  Verdict judge(Call call, bool hurts = true);
+
+ private:
+  struct Active {
+    Rule rule;
+    uint64_t seen = 0;
+    uint64_t met = 0;
+  };
+  struct Slot {
+    std::mutex mutex;
+    std::vector<Active> rules;
+    std::atomic<uint64_t> calls{0};
+    std::atomic<uint64_t> met{0};
+  };
+  Slot& slot(Call call) { return slots_[static_cast<size_t>(call)]; }
+  const Slot& slot(Call call) const { return slots_[static_cast<size_t>(call)]; }
+
+  std::array<Slot, kCalls> slots_;
+};
+
+// What is registered with the epolls of engines on the faulty table.
+class Watched {
+ public:
+  void note(int epoll, int operation, int fd, const epoll_event* event);
+  void forget(int fd);
+  // Another edge for `fd`, if it is watched.
+  void edge(int fd);
+  // Descriptors that are watched, the workers' own left out.
+  size_t count();
+
+ private:
+  struct Entry {
+    int epoll;
+    epoll_event event;
+  };
+  std::mutex mutex_;
+  std::map<int, std::vector<Entry>> entries_;
 };
 
 Faults& faults();
+Watched& watched();
 const Syscalls& faulty_syscalls();
 
 // Clears the faults on both ends of its life, and checks at the end that no rule was broken.
@@ -57,29 +154,6 @@ class FaultScope {
   ~FaultScope();
   FaultScope(const FaultScope&) = delete;
   FaultScope& operator=(const FaultScope&) = delete;
-};
-
-// Holds workers of the faulty table before their next epoll_wait, so that what happens meanwhile reaches them in one
-// event each.
-class Gate {
- public:
-  static Gate& instance();
-
-  void close();
-  // Waits until `workers` stand at it. Whoever sleeps in epoll_wait must be woken first.
-  bool await(uint32_t workers);
-  // Lets each of the `workers` that stand at it make one turn, and waits until they are back.
-  bool step(uint32_t workers);
-  void open();
-  // Worker side.
-  void pass();
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool closed_ = false;
-  uint32_t standing_ = 0;
-  uint64_t steps_ = 0;
 };
 
 }  // namespace millrace::test

@@ -168,14 +168,14 @@ TEST_CASE("listen: EMFILE pauses accepting; it goes on by itself and when a desc
   const FaultScope scope;
   Harness harness(faulty_syscalls());
   const Listening listening = listen_tcp(harness);
-  faults().accepts_refused = static_cast<int>(5 * harness.workers);
+  faults().set(Call::Accept4, {.error = EMFILE, .times = 5 * harness.workers});
   const Fd peer = connect_to(listening.local.port);
   const EndpointId id = harness.expect(EventType::Accepted).id();
-  CHECK(faults().accepts_refused == 0);
-  faults().accepts_refused = -1;
+  CHECK(faults().met(Call::Accept4) == 5 * harness.workers);
+  faults().set(Call::Accept4, {.error = EMFILE});
   const Fd second = connect_to(listening.local.port);
   pause_ms(50);
-  faults().accepts_refused = 0;
+  faults().clear(Call::Accept4);
   harness.engine.destroy(id, true);
   const Event accepted = harness.expect(EventType::Accepted);
   REQUIRE(send_all(second.get(), pattern(1, 7)));
@@ -187,14 +187,14 @@ TEST_CASE("listen: no busy loop while no descriptor is left") {
   const FaultScope scope;
   Harness harness(faulty_syscalls());
   const Listening listening = listen_tcp(harness);
-  faults().accepts_refused = -1;
+  faults().set(Call::Accept4, {.error = EMFILE});
   const Fd peer = connect_to(listening.local.port);
   pause_ms(50);
-  const uint64_t before = faults().waits;
+  const uint64_t before = faults().calls(Call::EpollWait);
   pause_ms(300);
   // One look per 100 ms and worker; a loop makes tens of thousands.
-  CHECK(faults().waits - before < 200);
-  faults().accepts_refused = 0;
+  CHECK(faults().calls(Call::EpollWait) - before < 200);
+  faults().clear(Call::Accept4);
   harness.expect(EventType::Accepted);
 }
 

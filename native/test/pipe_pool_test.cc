@@ -73,19 +73,19 @@ TEST_CASE("pipe pool: refuses when the system gives none, or too small ones, and
   WorkerStats stats;
   PipePool pool(faulty_syscalls(), stats, kNoReserve);
   Pipe pipe;
-  faults().pipes_refused = 1;
+  faults().set(Call::Pipe2, {.error = EMFILE, .times = 1});
   CHECK_FALSE(pool.lease(pipe));
   CHECK(pipe.read_end == -1);
   CHECK(fallbacks(stats, Fallback::NoPipe) == 1);
-  faults().two_slot_pipes = true;
+  faults().two_slot_pipes();
   CHECK_FALSE(pool.lease(pipe));
   CHECK(pipe.read_end == -1);
   CHECK(fallbacks(stats, Fallback::SmallPipe) == 1);
   CHECK(open_descriptors() == before);
   CHECK(stats.pipes == 0);
-  faults().two_slot_pipes = false;
+  faults().clear(Call::Pipe2);
   // EPERM, but the default's 64 KiB are enough.
-  faults().pipe_size_refused = true;
+  faults().set(Call::SetPipeSize, {.error = EPERM});
   REQUIRE(pool.lease(pipe));
   CHECK(pipe.capacity == 64 << 10);
   pool.give_back(pipe);

@@ -82,7 +82,7 @@ TEST_CASE("pitfall 1: a budget per visit and edge triggering: what is left wakes
 
 TEST_CASE("pitfall 2: half-drained slots: a pipe is emptied to the last byte before it is filled again") {
   const FaultScope scope;
-  faults().most_sent = 700;
+  faults().send_at_most(700);
   Harness harness(faulty_syscalls());
   const Joined joined = harness.start({.mode = Mode::Splice});
   // Small segments: each takes a slot of the pipe.
@@ -107,14 +107,14 @@ TEST_CASE("pitfall 3: F_SETPIPE_SZ refused") {
   const FaultScope scope;
   {
     // 64 KiB, the default, are enough.
-    faults().pipe_size_refused = true;
+    faults().set(Call::SetPipeSize, {.error = EPERM});
     Harness harness(faulty_syscalls());
     CHECK(pass(harness, harness.start({.mode = Mode::Splice}), 2 << 20).spliced_a_to_b > 1 << 20);
     CHECK(fallbacks(harness, Fallback::SmallPipe) == 0);
   }
   {
     // Two slots, as past the user's limit, are not.
-    faults().two_slot_pipes = true;
+    faults().two_slot_pipes();
     const size_t before = open_descriptors();
     Harness harness(faulty_syscalls());
     for (const Mode mode : {Mode::Splice, Mode::Adaptive}) {
@@ -131,17 +131,17 @@ TEST_CASE("pitfall 3: F_SETPIPE_SZ refused") {
 TEST_CASE("pitfall 3: no pipe at all, for a while and for good") {
   const FaultScope scope;
   Harness harness(faulty_syscalls());
-  faults().pipes_refused = -1;
+  faults().set(Call::Pipe2, {.error = EMFILE});
   CHECK(pass(harness, harness.start({.mode = Mode::Splice}), 1 << 20).spliced_a_to_b == 0);
   CHECK(fallbacks(harness, Fallback::NoPipe) > 0);
-  faults().pipes_refused = 3;
+  faults().set(Call::Pipe2, {.error = EMFILE, .times = 3});
   CHECK(pass(harness, harness.start({.mode = Mode::Splice}), 2 << 20).spliced_a_to_b > 0);
 }
 
 TEST_CASE("pitfall 4: splice unsupported from the start") {
   const FaultScope scope;
   for (const int error : {ENOSYS, EINVAL, EPERM}) {
-    faults().splice_error = error;
+    for (const Call call : {Call::Fill, Call::Flush}) faults().set(call, {.error = error});
     Harness harness(faulty_syscalls());
     CHECK_FALSE(harness.engine.stats().splice_works);
     CHECK(pass(harness, harness.start({.mode = Mode::Splice}), 1 << 20).spliced_a_to_b == 0);
@@ -151,35 +151,32 @@ TEST_CASE("pitfall 4: splice unsupported from the start") {
 
 TEST_CASE("pitfall 4: splice unsupported on a source, at once and later") {
   const FaultScope scope;
-  for (const int after : {0, 1, 5}) {
+  for (const uint64_t after : {0, 1, 5}) {
     CAPTURE(after);
     Harness harness(faulty_syscalls());
-    faults().fill_error_after = after;
-    faults().fill_error = EINVAL;
+    faults().set(Call::Fill, {.error = EINVAL, .skip = after});
     const JoinEnd end = pass(harness, harness.start({.mode = Mode::Splice}), 4 << 20);
     CHECK((end.spliced_a_to_b > 0) == (after > 0));
     CHECK(fallbacks(harness, Fallback::Unsupported) >= 1);
-    faults().fill_error = 0;
+    faults().clear();
   }
 }
 
 TEST_CASE("pitfall 5: bytes in the pipe when splice to the sink turns out not to work") {
   const FaultScope scope;
-  for (const int after : {0, 1, 5}) {
+  for (const uint64_t after : {0, 1, 5}) {
     for (const uint32_t interrupt : {0, 3}) {
       CAPTURE(after);
       CAPTURE(interrupt);
       const size_t before = open_descriptors();
       {
         Harness harness(faulty_syscalls());
-        faults().flush_error_after = after;
-        faults().flush_error = EINVAL;
-        faults().interrupt_every = interrupt;
+        faults().set(Call::Flush, {.error = EINVAL, .skip = after});
+        faults().interrupt_every(interrupt);
         const JoinEnd end = pass(harness, harness.start({.mode = Mode::Splice}), 4 << 20);
         CHECK((end.spliced_a_to_b > 0) == (after > 0));
         CHECK(fallbacks(harness, Fallback::Unsupported) >= 1);
-        faults().flush_error = 0;
-        faults().interrupt_every = 0;
+        faults().clear();
       }
       CHECK(open_descriptors() == before);
     }
@@ -189,7 +186,7 @@ TEST_CASE("pitfall 5: bytes in the pipe when splice to the sink turns out not to
 TEST_CASE("pitfall 6: FIN before the last bytes: never, however little the sink takes") {
   const FaultScope scope;
   for_each_mode([&](Mode mode) {
-    faults().most_sent = 100;
+    faults().send_at_most(100);
     Harness harness(faulty_syscalls());
     const Joined joined = harness.start({.mode = mode, .buffers = 8192});
     const Bytes bytes = pattern(1, 150'000);
@@ -227,7 +224,7 @@ TEST_CASE("pitfall 8: RST is passed on only once the other kernel has everything
   Harness harness(faulty_syscalls());
   for_each_mode([&](Mode mode) {
     Joined joined = harness.start({.mode = mode});
-    faults().unsent = true;
+    faults().set(Call::Outq, {.effect = Effect::Short});
     const Bytes bytes = pattern(1, 100'000);
     REQUIRE(send_all(joined.a.get(), bytes));
     REQUIRE(await_receipt(joined.a.get()));
@@ -235,7 +232,7 @@ TEST_CASE("pitfall 8: RST is passed on only once the other kernel has everything
     CHECK((receive(joined.b.get(), bytes.size()).bytes == bytes));
     pause_ms(100);
     CHECK_FALSE(harness.inbox.has(EventType::JoinEnded));
-    faults().unsent = false;
+    faults().clear(Call::Outq);
     CHECK(receive_all(joined.b.get()).end == End::Reset);
     CHECK(harness.ended(joined).reason == EndReason::Reset);
   });
@@ -246,7 +243,7 @@ TEST_CASE("pitfall 8: … but no longer than five seconds") {
   Harness harness(faulty_syscalls());
   // Of these one has a sink that never acknowledges, the other one that never reads.
   Joined unacknowledged = harness.start({.mode = Mode::Splice});
-  faults().unsent = true;
+  faults().set(Call::Outq, {.effect = Effect::Short});
   Joined stalled = harness.start({.mode = Mode::Copy, .buffers = 16'384});
   REQUIRE(send_all(unacknowledged.a.get(), pattern(1, 100)));
   REQUIRE(receive(unacknowledged.b.get(), 100).bytes.size() == 100);
@@ -337,14 +334,14 @@ TEST_CASE("pitfall 18: readable, yet splice says EAGAIN, or 0") {
   for (const bool end_of_file : {false, true}) {
     CAPTURE(end_of_file);
     Harness harness(faulty_syscalls());
-    (end_of_file ? faults().false_ends : faults().false_empties) = -1;
+    const Rule lie{.effect = end_of_file ? Effect::End : Effect::Fail, .error = EAGAIN};
+    faults().set(Call::Fill, lie);
     CHECK(pass(harness, harness.start({.mode = Mode::Splice}), 1 << 20).spliced_a_to_b == 0);
     CHECK(fallbacks(harness, Fallback::Unreliable) >= 1);
-    (end_of_file ? faults().false_ends : faults().false_empties) = 0;
     // Once in a while is no reason to stop splicing for good; a false end is.
-    faults().false_empties = 1;
+    faults().set(Call::Fill, {.error = EAGAIN, .times = 1});
     CHECK(pass(harness, harness.start({.mode = Mode::Splice}), 4 << 20).spliced_a_to_b > 0);
-    faults().false_empties = 0;
+    faults().clear();
   }
 }
 

@@ -210,18 +210,21 @@ TEST_CASE("stress: the same with faults all the time") {
   const FaultScope scope;
   Harness harness(faulty_syscalls());
   const size_t base = open_descriptors();
-  faults().interrupt_every = 5;
-  faults().most_sent = 9000;
-  faults().most_spliced = 30'000;
+  faults().interrupt_every(5);
+  faults().send_at_most(9000);
   std::atomic<bool> over{false};
   // Now and then no pipe, a small one, or a splice that lies.
   std::thread saboteur([&] {
     Random random(start);
     while (!over) {
-      faults().pipes_refused = static_cast<int>(random.below(3));
-      faults().two_slot_pipes = random.below(4) == 0;
-      faults().false_empties = static_cast<int>(random.below(3));
-      faults().false_ends = random.below(10) == 0 ? 1 : 0;
+      faults().set(Call::Pipe2, {.error = EMFILE, .times = random.below(3)});
+      faults().clear(Call::SetPipeSize);
+      if (random.below(4) == 0) faults().two_slot_pipes();
+      faults().clear(Call::Fill);
+      faults().add(Call::Fill, {.effect = Effect::Short, .most = 30'000});
+      faults().add(Call::Fill, {.error = EINTR, .skip = 4, .every = 5});
+      faults().add(Call::Fill, {.error = EAGAIN, .times = random.below(3)});
+      if (random.below(10) == 0) faults().add(Call::Fill, {.effect = Effect::End, .times = 1});
       pause_ms(3);
     }
   });

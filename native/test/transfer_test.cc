@@ -89,9 +89,9 @@ TEST_CASE("transfer: the same with the smallest buffers") {
 
 TEST_CASE("transfer: short counts and interruptions change nothing") {
   const FaultScope scope;
-  faults().most_sent = 1777;
-  faults().most_spliced = 5001;
-  faults().interrupt_every = 7;
+  faults().send_at_most(1777);
+  faults().add(Call::Fill, {.effect = Effect::Short, .most = 5001});
+  faults().interrupt_every(7);
   Harness harness(faulty_syscalls());
   uint64_t seed = 2000;
   for_each_plan([&](Plan plan) { check_exchange(harness, plan, seed += 10, 400'000, 300'000); });
