@@ -37,7 +37,7 @@ if (process.getuid?.() === 0) {
     process.setgid?.(user)
     process.setuid?.(user)
   } catch (error) {
-    skip(`root can't become user ${user} here: ${error}`)
+    skip(`root can't become user ${user} here: ${String(error)}`)
   }
 }
 const effective = BigInt(`0x${/^CapEff:\s*(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]}`)
@@ -50,7 +50,7 @@ for (const fifo of fifos) {
   try {
     open.push(openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK))
   } catch (error) {
-    skip(`${count} descriptors are needed: ${error}`)
+    skip(`${count} descriptors are needed: ${String(error)}`)
   }
 }
 const results = await Promise.all(Array.from({ length: 4 }, () => transfer(plane, mebibytes)))
