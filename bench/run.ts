@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util'
 import { contenders as all } from './contenders/all.ts'
 import { buildLoad } from './lib/load.ts'
 import { readCommit, readMachine, which } from './lib/machine.ts'
-import type { Bench, Scenario } from './lib/scenario.ts'
+import type { Bench, Failure, Scenario } from './lib/scenario.ts'
 import type { Row } from './lib/summary.ts'
 import { scenarios } from './scenarios/all.ts'
 
@@ -82,6 +82,13 @@ say(
 )
 for (const [name, programs] of missing) say(`missing: ${name} (${programs.join(', ')} is not on PATH)`)
 
+const failures: Failure[] = []
+const report = (failure: Failure): void => {
+  failures.push(failure)
+  say(
+    `${failure.scenario.padEnd(8)} ${failure.case.padEnd(22)} ${failure.contender.padEnd(15)} FAILED: ${failure.message}`,
+  )
+}
 const rows: Row[] = []
 const ran: string[] = []
 for (const scenario of chosen) {
@@ -89,9 +96,9 @@ for (const scenario of chosen) {
     ({ name, kind }) =>
       !missing.has(name) &&
       (only?.has(name) ?? true) &&
-      scenario.contenders.some((pick) => pick === '*' || pick === name || pick === `${kind}s`),
+      scenario.contenders.some((pick) => (pick === '*' && kind !== 'base') || pick === name || pick === `${kind}s`),
   )
-  const bench: Bench = { effort, contenders: wanted, say }
+  const bench: Bench = { effort, contenders: wanted, say, fail: report }
   say(`\n${scenario.name}: ${scenario.about}`)
   rows.push(...(await scenario.run(bench)))
   ran.push(scenario.name)
@@ -106,6 +113,7 @@ if (json !== undefined) {
     effort,
     scenarios: scenarios.filter(({ name }) => ran.includes(name)).map(({ name, about }) => ({ name, about })),
     contenders: all.map(({ name, kind, note }) => ({ name, kind, note, missing: missing.get(name) ?? [] })),
+    failures,
     rows,
   }
   writeFileSync(json, `${JSON.stringify(result, undefined, 1)}\n`)

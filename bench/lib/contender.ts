@@ -40,8 +40,8 @@ export interface Running {
 /** One of those that are compared. */
 export interface Contender {
   readonly name: string
-  /** `hop` relays once, `tunnel` twice (relay and agent); `direct` not at all. */
-  readonly kind: 'direct' | 'hop' | 'tunnel'
+  /** `hop` relays once, `tunnel` twice (relay and agent); `direct` not at all; `base` only where a scenario asks for it. */
+  readonly kind: 'direct' | 'hop' | 'tunnel' | 'base'
   /** One sentence: its configuration, and why that is fair. */
   readonly note: string
   /** Programs that must be on PATH. */

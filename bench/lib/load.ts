@@ -19,7 +19,7 @@ export function buildLoad(): string {
     mkdirSync(folder, { recursive: true })
     const units = files.filter((file) => file.endsWith('.cc'))
     const compiler = process.env['CXX'] ?? 'g++'
-    execFileSync(compiler, ['-std=c++20', '-O2', '-Wall', '-Wextra', '-Werror', '-o', binary, ...units], {
+    execFileSync(compiler, ['-std=c++20', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread', '-o', binary, ...units], {
       stdio: 'inherit',
     })
   }
@@ -28,10 +28,11 @@ export function buildLoad(): string {
 
 /** What the visitors shall do; the options of `bench/load/main.cc`. */
 export interface LoadOptions {
-  readonly verb: 'bulk' | 'echo' | 'connect' | 'idle'
+  readonly verb: 'bulk' | 'echo' | 'connect' | 'visit' | 'idle'
   readonly port: number
   readonly pids?: readonly number[]
   readonly connections?: number
+  /** Of each bulk flow; 0: as many as pass in `seconds`. */
   readonly bytes?: number
   readonly up?: boolean
   /** KiB/s. */
@@ -40,6 +41,8 @@ export interface LoadOptions {
   readonly seconds?: number
   readonly warmup?: number
   readonly rate?: number
+  /** How many visits in all. */
+  readonly visits?: number
 }
 
 /** What they report; what does not apply is 0. */
@@ -62,7 +65,11 @@ export interface LoadProcess {
   say(): void
   /** Ends its input, which ends it. */
   end(): void
+  kill(): void
 }
+
+/** No measurement takes so long, in ms, unless something is wrong. */
+const limitMs = 120_000
 
 /** The words of the command line for `options`. */
 export function loadArguments(host: string, options: LoadOptions): string[] {
@@ -85,7 +92,13 @@ export function startLoad(place: Place, args: readonly string[], urgent = false)
   done.catch(() => {})
   place.onEnd(() => child.kill('SIGKILL'))
   child.stdin.on('error', () => {})
-  return { lines: linesOf(child.stdout), done, say: () => child.stdin.write('\n'), end: () => child.stdin.end() }
+  return {
+    lines: linesOf(child.stdout),
+    done,
+    say: () => child.stdin.write('\n'),
+    end: () => child.stdin.end(),
+    kill: () => child.kill('SIGKILL'),
+  }
 }
 
 /** A number, or a list of them summed, in a line of JSON; 0 when it isn't there. */
@@ -99,9 +112,10 @@ export function numberIn(line: string, name: string): number {
 /** Runs the visitors to their end. Rejects when one of them sees anything but what it should. */
 export async function runLoad(place: Place, host: string, options: LoadOptions, urgent = false): Promise<LoadResult> {
   const load = startLoad(place, loadArguments(host, options), urgent)
+  const limit = setTimeout(() => load.kill(), limitMs)
   const line = await load.lines.next()
   load.end()
-  await load.done
+  await load.done.finally(() => clearTimeout(limit))
   if (line === undefined) throw new Error('the load printed nothing')
   return {
     seconds: numberIn(line, 'seconds'),

@@ -3,7 +3,7 @@
  * or in network namespaces of our own. Ends everything that was started in it.
  */
 import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process'
-import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,7 +22,17 @@ export interface PlaceOptions {
   readonly relayNamespace?: string
   /** The network namespace of the load. */
   readonly loadNamespace?: string
+  /** Nothing is pinned to a core. */
+  readonly unpinned?: boolean
+  /** How often to look whether a port accepts connections, in ms. Default 50. */
+  readonly pollMs?: number
 }
+
+const live = new Set<Place>()
+process.on('exit', () => {
+  for (const place of live) place.end()
+})
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1))
 
 /** A place to measure in. `end()` it. */
 export class Place {
@@ -38,6 +48,7 @@ export class Place {
     this.relayHost = options.relayHost ?? '127.0.0.1'
     this.loadHost = options.loadHost ?? '127.0.0.1'
     this.onEnd(() => rmSync(this.#folder, { recursive: true, force: true }))
+    live.add(this)
   }
 
   /** Called, the newest first, when the place ends. */
@@ -48,13 +59,7 @@ export class Place {
   /** Ends all that runs in it. */
   end(): void {
     while (this.#ends.length > 0) this.#ends.pop()?.()
-  }
-
-  /** A place within this one, which can end before it. */
-  inner(): Place {
-    const inner = new Place(this.#options)
-    this.onEnd(() => inner.end())
-    return inner
+    live.delete(this)
   }
 
   /** A command on the load's core. */
@@ -62,7 +67,7 @@ export class Place {
     return this.#in(this.#options.loadNamespace, cpus().length > 1 ? 1 : 0, words)
   }
 
-  /** A command on the relay's core; `cores`: on so many, for a contender with threads to show. */
+  /** A command on the relay's core. */
   onRelayCore(words: readonly string[]): string[] {
     return this.#in(this.#options.relayNamespace, 0, words)
   }
@@ -88,7 +93,8 @@ export class Place {
   }
 
   #in(namespace: string | undefined, core: number, words: readonly string[]): string[] {
-    const pinned = which('taskset') === undefined ? [...words] : ['taskset', '-c', String(core), ...words]
+    const free = this.#options.unpinned === true || which('taskset') === undefined
+    const pinned = free ? [...words] : ['taskset', '-c', String(core), ...words]
     return namespace === undefined ? pinned : ['ip', 'netns', 'exec', namespace, ...pinned]
   }
 
@@ -133,12 +139,9 @@ export class Place {
 
   /** What the contender started last has printed. */
   #lastOutput(): string {
-    const name = readdirSync(this.#folder).find((entry) => entry.startsWith(`${this.#folders}-`))
-    return name === undefined
-      ? ''
-      : readFileSync(join(this.#folder, name, 'output.log'), 'utf8')
-          .trim()
-          .slice(-500)
+    const name = readdirSync(this.#folder).find((entry) => entry.startsWith(`${this.#folders}-`)) ?? ''
+    const file = join(this.#folder, name, 'output.log')
+    return existsSync(file) ? readFileSync(file, 'utf8').trim().slice(-500) : ''
   }
 
   #endWith(child: ChildProcess): void {
@@ -162,7 +165,7 @@ export class Place {
     const limit = Date.now() + 15_000
     while (!(await this.#accepts(port))) {
       if (Date.now() > limit) throw new Error(`nothing accepts at ${this.relayHost}:${port}: ${this.#lastOutput()}`)
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await new Promise((resolve) => setTimeout(resolve, this.#options.pollMs ?? 50))
     }
   }
 

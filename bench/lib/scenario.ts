@@ -17,6 +17,16 @@ export interface Bench {
   /** Those asked for whose programs are here. */
   readonly contenders: readonly Contender[]
   say(text: string): void
+  /** A contender has no figures in a case, and why. */
+  fail(failure: Failure): void
+}
+
+/** A case that a contender did not get through. */
+export interface Failure {
+  readonly scenario: string
+  readonly case: string
+  readonly contender: string
+  readonly message: string
 }
 
 /** A scenario: what is measured, of whom by default. */
@@ -63,27 +73,66 @@ export async function startContender(place: Place, contender: Contender, backend
   }
 }
 
-/** Measures every case of every contender, the contenders one after another in each round. */
+/** Runs `measure` with a contender and a service of its own in a place of its own. */
+export async function inFreshPlace(
+  contender: Contender,
+  measure: (subject: Subject) => Promise<Figures>,
+  options: PlaceOptions = {},
+): Promise<Figures> {
+  const place = new Place(options)
+  try {
+    return await measure(await startContender(place, contender, await startService(place)))
+  } finally {
+    place.end()
+  }
+}
+
+/** Measures one case, the contenders one after another in each round. One that fails has no rows. */
+export async function takeTurns(
+  bench: Bench,
+  of: { readonly scenario: string; readonly case: string; readonly rounds?: number },
+  contenders: readonly string[],
+  measure: (contender: string) => Promise<Figures>,
+): Promise<Row[]> {
+  const figures = new Map<string, Figures[]>(contenders.map((name) => [name, []]))
+  for (let round = 0; round < (of.rounds ?? bench.effort.rounds); round += 1) {
+    for (const [name, rounds] of figures) {
+      try {
+        rounds.push(await measure(name))
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error)
+        bench.fail({ scenario: of.scenario, case: of.case, contender: name, message })
+        figures.delete(name)
+      }
+    }
+  }
+  const rows = [...figures].flatMap(([name, rounds]) => rowsOf(of.scenario, of.case, name, rounds))
+  for (const row of rows) bench.say(lineOf(row))
+  return rows
+}
+
+/** Measures every case of every contender; the contenders and the service keep running from case to case. */
 export async function measureInRounds(
   bench: Bench,
   scenario: string,
   cases: readonly Case[],
-  placeOptions: PlaceOptions = {},
+  options: { readonly place?: PlaceOptions; readonly urgentService?: boolean } = {},
 ): Promise<Row[]> {
-  const place = new Place(placeOptions)
+  const place = new Place(options.place)
   try {
-    const port = await startService(place)
-    const subjects: Subject[] = []
-    for (const contender of bench.contenders) subjects.push(await startContender(place, contender, port))
+    const port = await startService(place, options.urgentService)
+    const subjects = new Map<string, Subject | Error>()
+    for (const contender of bench.contenders) {
+      const started = await startContender(place, contender, port).catch((error: unknown) => new Error(String(error)))
+      subjects.set(contender.name, started)
+    }
     const rows: Row[] = []
     for (const each of cases) {
-      const figures = new Map<string, Figures[]>(subjects.map(({ contender }) => [contender.name, []]))
-      for (let round = 0; round < bench.effort.rounds; round += 1) {
-        for (const subject of subjects) figures.get(subject.contender.name)?.push(await each.measure(subject))
-      }
-      const measured = [...figures].flatMap(([contender, rounds]) => rowsOf(scenario, each.name, contender, rounds))
-      for (const row of measured) bench.say(lineOf(row))
-      rows.push(...measured)
+      const measured = takeTurns(bench, { scenario, case: each.name }, [...subjects.keys()], (name) => {
+        const subject = subjects.get(name)
+        return subject === undefined || subject instanceof Error ? Promise.reject(subject) : each.measure(subject)
+      })
+      rows.push(...(await measured))
     }
     return rows
   } finally {

@@ -39,6 +39,7 @@ export const units = {
   idle_cpu_percent: '%',
   counters_ms: 'ms',
   left_over: 'descriptors',
+  heap_growth_kib: 'KiB',
   first_byte_ms: 'ms',
   requests_s: '1/s',
 } as const

@@ -9,13 +9,15 @@ struct Options {
   std::string host = "127.0.0.1";
   int port = 0;
   int connections = 1;
-  uint64_t bytes = 1u << 30;  // bulk: of each connection
+  uint64_t bytes = 1u << 30;  // bulk: of each connection; 0: for so many seconds
   bool up = false;            // bulk
   uint32_t pace_kib = 0;      // bulk, down: KiB/s of each connection; 0: no limit
   uint64_t size = 64;         // echo, connect: bytes of a message
   double seconds = 1;         // how long to measure …
   double warmup = 0.2;        // … after so long
   double rate = 0;            // echo: messages/s in all, evenly spread; 0: as fast as they come back
+  uint64_t visits = 1000;     // visit: how many in all
+  std::string device;         // offloads
   std::string pids;           // whose CPU to measure
 };
 
@@ -23,6 +25,8 @@ struct Options {
 int bulk(const Options& options);
 int echo(const Options& options);
 int connect_each(const Options& options);
+// Connects, sends FIN, awaits the other side's FIN or RST, closes; `visits` times.
+int visit_each(const Options& options);
 // Opens the connections, sends a message on each, prints {"open":N}; then for every line of standard input sends one on
 // each again and prints the same; ends with standard input.
 int idle(const Options& options);

@@ -1,8 +1,9 @@
 // The bench's load: a server behind the contender, and its visitors before it.
 //
 //     load serve [--host ADDRESS]
-//     load bulk|echo|connect|idle --port N [--host A] [--connections N] [--bytes N] [--up] [--pace KIB/S]
-//          [--size N] [--seconds S] [--warmup S] [--rate N/S] [--pids PID,…]
+//     load bulk|echo|connect|visit|idle --port N [--host A] [--connections N] [--bytes N] [--up] [--pace KIB/S]
+//          [--size N] [--seconds S] [--warmup S] [--rate N/S] [--visits N] [--pids PID,…]
+//     load offloads --device NAME
 //
 // One line of JSON on standard output. Without a kernel of another mind it runs on loopback.
 #include <sys/resource.h>
@@ -13,12 +14,13 @@
 
 #include "clients.h"
 #include "common.h"
+#include "offloads.h"
 #include "server.h"
 
 namespace {
 
 [[noreturn]] void usage() {
-  std::fprintf(stderr, "load: usage: load serve|bulk|echo|connect|idle [options]; see main.cc\n");
+  std::fprintf(stderr, "load: usage: load serve|bulk|echo|connect|visit|idle|offloads [options]; see main.cc\n");
   std::exit(2);
 }
 
@@ -41,7 +43,9 @@ load::Options parse(int count, char** words) {
     else if (name == "--seconds") options.seconds = std::atof(value);
     else if (name == "--warmup") options.warmup = std::atof(value);
     else if (name == "--rate") options.rate = std::atof(value);
+    else if (name == "--visits") options.visits = std::strtoull(value, nullptr, 10);
     else if (name == "--pids") options.pids = value;
+    else if (name == "--device") options.device = value;
     else usage();
   }
   return options;
@@ -59,10 +63,12 @@ int main(int count, char** words) {
   const load::Options options = parse(count, words);
   const std::string command = words[1];
   if (command == "serve") return load::serve(options.host.c_str());
+  if (command == "offloads") return load::disable_offloads(options.device.c_str());
   if (options.port == 0) usage();
   if (command == "bulk") return load::bulk(options);
   if (command == "echo") return load::echo(options);
   if (command == "connect") return load::connect_each(options);
+  if (command == "visit") return load::visit_each(options);
   if (command == "idle") return load::idle(options);
   usage();
 }

@@ -1,7 +1,11 @@
-// The service behind a contender: one thread, one epoll, every connection served as its first 16 bytes ask.
+// The service behind a contender: every connection is served as its first 16 bytes ask; bulk flows by a thread of their
+// own, everything else by the main one, so that a message need not wait until a flow's socket buffer is full.
 #include "server.h"
 
+#include <sched.h>
+
 #include <algorithm>
+#include <thread>
 #include <vector>
 
 #include "common.h"
@@ -23,21 +27,26 @@ struct Connection {
 
 class Server {
  public:
-  // Serves what is ready; false: the connection is over.
-  bool serve(Connection& connection) {
+  enum class Progress { kMade, kNone, kOver };
+
+  // Reads (some of) the first 16 bytes.
+  Progress greet(Connection& connection) {
+    while (connection.got_of_request < sizeof(Request)) {
+      const Progress progress = read_request(connection);
+      if (progress != Progress::kMade) return progress;
+    }
+    return Progress::kMade;
+  }
+
+  // Serves what is ready, until nothing is.
+  Progress serve(Connection& connection) {
     for (;;) {
-      if (connection.got_of_request < sizeof(Request)) {
-        const Progress progress = read_request(connection);
-        if (progress != Progress::kMade) return progress == Progress::kNone;
-      }
       const Progress progress = connection.left_to_send > 0 ? send_some(connection) : read_some(connection);
-      if (progress != Progress::kMade) return progress == Progress::kNone;
+      if (progress != Progress::kMade) return progress;
     }
   }
 
  private:
-  enum class Progress { kMade, kNone, kOver };
-
   Progress stopped() const { return errno == EAGAIN ? Progress::kNone : Progress::kOver; }
 
   Progress read_request(Connection& connection) {
@@ -105,6 +114,29 @@ class Server {
   std::vector<char> buffer_ = std::vector<char>(kBuffer, 'm');
 };
 
+void close_if_over(Server::Progress progress, Connection* connection) {
+  if (progress != Server::Progress::kOver) return;
+  close(connection->fd);
+  delete connection;
+}
+
+// Serves the connections in `epoll`, at ordinary priority even where the main thread is urgent.
+void serve_flows(int epoll) {
+  const sched_param ordinary{};
+  sched_setscheduler(0, SCHED_OTHER, &ordinary);
+  Server server;
+  epoll_event events[64];
+  for (;;) {
+    const int count = epoll_wait(epoll, events, 64, -1);
+    for (int index = 0; index < count; ++index) {
+      auto* connection = static_cast<Connection*>(events[index].data.ptr);
+      close_if_over(server.serve(*connection), connection);
+    }
+  }
+}
+
+constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+
 }  // namespace
 
 int serve(const char* host) {
@@ -123,6 +155,8 @@ int serve(const char* host) {
   watch(epoll, listener, EPOLLIN, nullptr);
   char input;  // the end of standard input ends the server
   watch(epoll, STDIN_FILENO, EPOLLIN | EPOLLHUP, &input);
+  const int flows = epoll_create1(EPOLL_CLOEXEC);
+  std::thread(serve_flows, flows).detach();
   Server server;
   epoll_event events[256];
   for (;;) {
@@ -130,20 +164,27 @@ int serve(const char* host) {
     for (int index = 0; index < count; ++index) {
       void* of = events[index].data.ptr;
       if (of == &input) {
-        if (read(STDIN_FILENO, &input, 1) <= 0) return 0;
+        if (read(STDIN_FILENO, &input, 1) <= 0) _exit(0);
         continue;
       }
       if (of == nullptr) {
         for (int fd; (fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
           no_delay(fd);
-          watch(epoll, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, new Connection{fd});
+          watch(epoll, fd, kEvents, new Connection{fd});
         }
         continue;
       }
       auto* connection = static_cast<Connection*>(of);
-      if (server.serve(*connection)) continue;
-      close(connection->fd);
-      delete connection;
+      const bool greeted = connection->got_of_request == sizeof(Request);
+      Server::Progress progress = greeted ? Server::Progress::kMade : server.greet(*connection);
+      const Verb verb = connection->request.verb;
+      if (!greeted && progress == Server::Progress::kMade && (verb == Verb::kDown || verb == Verb::kUp)) {
+        epoll_ctl(epoll, EPOLL_CTL_DEL, connection->fd, nullptr);
+        watch(flows, connection->fd, kEvents, connection);
+        continue;
+      }
+      if (progress == Server::Progress::kMade) progress = server.serve(*connection);
+      close_if_over(progress, connection);
     }
   }
 }

@@ -1,0 +1,116 @@
+// Connections that are opened and ended, over and over.
+#include <algorithm>
+#include <vector>
+
+#include "pingers.h"
+
+namespace load {
+
+int connect_each(const Options& options) {
+  Pingers pingers(options, Verb::kRequest);
+  std::vector<Pinger> all(static_cast<size_t>(options.connections));
+  const CpuMeter meter(options.pids);
+  Histogram histogram;
+  const auto visit = [&](Pinger& pinger) {
+    const uint64_t began = now_ns();
+    pingers.open(pinger, false);
+    pingers.start(pinger);
+    pinger.sent_at = began;
+  };
+  const uint64_t from = now_ns() + ns_of(options.warmup);
+  const uint64_t until = from + ns_of(options.seconds);
+  for (Pinger& pinger : all) visit(pinger);
+  std::vector<uint64_t> before;
+  uint64_t measured_from = 0;
+  uint64_t heard = from;
+  for (;;) {
+    const uint64_t now = now_ns();
+    if (now >= until) break;
+    if (measured_from == 0 && now >= from) {
+      histogram.clear();
+      before = meter.read();
+      measured_from = now_ns();
+    }
+    epoll_event events[256];
+    const int count = pingers.wait(events, 256, 5'000'000);
+    if (count > 0) heard = now;
+    if (now > heard + kStall) {
+      errno = ETIMEDOUT;
+      fail("connect");
+    }
+    for (int index = 0; index < count; ++index) {
+      Pinger& pinger = *static_cast<Pinger*>(events[index].data.ptr);
+      pingers.push(pinger);
+      if (pinger.busy) {
+        if (!pingers.pull(pinger)) continue;
+        pinger.busy = false;
+      }
+      // The visit is over with the server's FIN, which the relay has to carry as well.
+      char byte;
+      const ssize_t got = recv(pinger.fd, &byte, 1, 0);
+      if (got < 0 && errno == EAGAIN) continue;
+      if (got != 0) fail("the end of a visit");
+      close(pinger.fd);
+      histogram.add(now_ns() - pinger.sent_at);
+      visit(pinger);
+    }
+  }
+  const std::vector<uint64_t> after = meter.read();
+  const uint64_t ended = now_ns();
+  std::printf("{\"seconds\":%.6f,\"connections\":%llu,", seconds_between(measured_from, ended),
+              static_cast<unsigned long long>(histogram.total()));
+  print_latency(histogram);
+  print_cpu(before, after);
+  std::printf("}\n");
+  return 0;
+}
+
+int visit_each(const Options& options) {
+  // A visit is over when both sides have ended, or with a reset: what becomes of it is the contender's business.
+  struct Visitor {
+    int fd;
+    bool ended;
+  };
+  const int epoll = epoll_create1(EPOLL_CLOEXEC);
+  const CpuMeter meter(options.pids);
+  const std::vector<uint64_t> before = meter.read();
+  const uint64_t started = now_ns();
+  std::vector<Visitor> all(static_cast<size_t>(options.connections));
+  uint64_t begun = 0;
+  uint64_t over = 0;
+  const auto visit = [&](Visitor& visitor) {
+    if (begun == options.visits) return;
+    ++begun;
+    visitor = {connect_to(options, false), false};
+    watch(epoll, visitor.fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &visitor);
+  };
+  for (Visitor& visitor : all) visit(visitor);
+  while (over < begun) {
+    epoll_event events[256];
+    const int count = epoll_wait(epoll, events, 256, static_cast<int>(kStall / 1'000'000));
+    if (count == 0) {
+      errno = ETIMEDOUT;
+      fail("visit");
+    }
+    for (int index = 0; index < count; ++index) {
+      Visitor& visitor = *static_cast<Visitor*>(events[index].data.ptr);
+      if (!visitor.ended && (events[index].events & EPOLLOUT) != 0) {
+        visitor.ended = true;
+        shutdown(visitor.fd, SHUT_WR);
+      }
+      char byte;
+      if (recv(visitor.fd, &byte, 1, 0) < 0 && errno == EAGAIN) continue;
+      close(visitor.fd);
+      ++over;
+      visit(visitor);
+    }
+  }
+  const std::vector<uint64_t> after = meter.read();
+  std::printf("{\"seconds\":%.6f,\"connections\":%llu,", seconds_between(started, now_ns()),
+              static_cast<unsigned long long>(over));
+  print_cpu(before, after);
+  std::printf("}\n");
+  return 0;
+}
+
+}  // namespace load
