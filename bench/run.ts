@@ -4,68 +4,45 @@
  *     npm run bench -- [scenario…] [--only CONTENDER,…] [--quick] [--json FILE]
  *
  * Contenders take turns round by round, at least seven rounds; everything that relays is pinned to one core and the
- * load to another. Needs Linux and a C++ compiler.
+ * load to another. Needs Linux and a C++ compiler. The exit code is 2 for wrong usage, 1 when a contender failed in a
+ * case, else 0: a missed bar is a finding, no failure.
  */
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { contenders as all } from './contenders/all.ts'
+import { readArguments, UsageError, usage } from './lib/arguments.ts'
+import { bars } from './lib/bars.ts'
 import { buildLoad } from './lib/load.ts'
 import { readCommit, readMachine, which } from './lib/machine.ts'
-import type { Bench, Failure, Scenario } from './lib/scenario.ts'
+import { formatResult } from './lib/result.ts'
+import type { Bench, Failure } from './lib/scenario.ts'
 import type { Row } from './lib/summary.ts'
+import { judgeAll, verdictLine } from './lib/verdicts.ts'
 import { scenarios } from './scenarios/all.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+const say = (text: string): void => void process.stdout.write(`${text}\n`)
 
 function fail(message: string): never {
   process.stderr.write(`bench: ${message}\n`)
   process.exit(2)
 }
 
-function readArguments(): {
-  chosen: readonly Scenario[]
-  only?: ReadonlySet<string>
-  quick: boolean
-  rounds?: number
-  json?: string
-} {
+function readCommandLine(): ReturnType<typeof readArguments> {
   try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        only: { type: 'string' },
-        quick: { type: 'boolean', default: false },
-        rounds: { type: 'string' },
-        json: { type: 'string' },
-      },
-    })
-    const chosen = positionals.map(
-      (name) =>
-        scenarios.find((scenario) => scenario.name === name) ??
-        fail(`there is no scenario ${name}; there are ${scenarios.map((scenario) => scenario.name).join(', ')}`),
-    )
-    const only = values.only === undefined ? undefined : new Set(values.only.split(','))
-    for (const name of only ?? []) {
-      if (!all.some((contender) => contender.name === name)) {
-        fail(`there is no contender ${name}; there are ${all.map((contender) => contender.name).join(', ')}`)
-      }
-    }
-    const rounds = values.rounds === undefined ? undefined : Number(values.rounds)
-    if (rounds !== undefined && !(Number.isInteger(rounds) && rounds >= 1)) fail('--rounds takes a whole number from 1')
-    return {
-      chosen: chosen.length === 0 ? scenarios : chosen,
-      quick: values.quick,
-      ...(only === undefined ? {} : { only }),
-      ...(rounds === undefined ? {} : { rounds }),
-      ...(values.json === undefined ? {} : { json: values.json }),
-    }
+    const known = { scenarios: scenarios.map(({ name }) => name), contenders: all.map(({ name }) => name) }
+    return readArguments(process.argv.slice(2), known)
   } catch (error) {
-    return fail(error instanceof Error ? error.message : String(error))
+    if (error instanceof UsageError) return fail(error.message)
+    throw error
   }
 }
 
-const { chosen, only, quick, rounds, json } = readArguments()
+const { help, scenarios: chosen, only, effort, json } = readCommandLine()
+if (help) {
+  say(usage)
+  process.exit(0)
+}
 if (process.platform !== 'linux') fail('it needs Linux')
 buildLoad()
 
@@ -75,8 +52,7 @@ for (const { name, programs } of all) {
   if (absent.length > 0) missing.set(name, absent)
 }
 const machine = readMachine()
-const effort = { rounds: rounds ?? (quick ? 3 : 7), scale: quick ? 0.4 : 1 }
-const say = (text: string): void => void process.stdout.write(`${text}\n`)
+const commit = readCommit(root)
 say(
   `${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}, ${machine.congestionControl}, Node ${machine.node}`,
 )
@@ -89,9 +65,28 @@ const report = (failure: Failure): void => {
     `${failure.scenario.padEnd(8)} ${failure.case.padEnd(22)} ${failure.contender.padEnd(15)} FAILED: ${failure.message}`,
   )
 }
+
+/** What there is so far: a run that is stopped keeps the scenarios that are complete. */
+function save(ran: readonly string[], rows: readonly Row[]): void {
+  if (json === undefined) return
+  const result = {
+    machine,
+    commit,
+    date: new Date().toISOString(),
+    command: `npm run bench -- ${process.argv.slice(2).join(' ')}`.trim(),
+    effort,
+    scenarios: scenarios.filter(({ name }) => ran.includes(name)).map(({ name, about }) => ({ name, about })),
+    contenders: all.map(({ name, kind, note }) => ({ name, kind, note, missing: missing.get(name) ?? [] })),
+    failures,
+    rows,
+    verdicts: judgeAll(bars, ran, rows),
+  }
+  writeFileSync(json, formatResult(result))
+}
+
 const rows: Row[] = []
 const ran: string[] = []
-for (const scenario of chosen) {
+for (const scenario of scenarios.filter(({ name }) => chosen.includes(name))) {
   const wanted = all.filter(
     ({ name, kind }) =>
       !missing.has(name) &&
@@ -102,20 +97,10 @@ for (const scenario of chosen) {
   say(`\n${scenario.name}: ${scenario.about}`)
   rows.push(...(await scenario.run(bench)))
   ran.push(scenario.name)
+  save(ran, rows)
 }
 
-if (json !== undefined) {
-  const result = {
-    machine,
-    commit: readCommit(root),
-    date: new Date().toISOString(),
-    command: `npm run bench -- ${process.argv.slice(2).join(' ')}`.trim(),
-    effort,
-    scenarios: scenarios.filter(({ name }) => ran.includes(name)).map(({ name, about }) => ({ name, about })),
-    contenders: all.map(({ name, kind, note }) => ({ name, kind, note, missing: missing.get(name) ?? [] })),
-    failures,
-    rows,
-  }
-  writeFileSync(json, `${JSON.stringify(result, undefined, 1)}\n`)
-}
-process.exit(0)
+const verdicts = judgeAll(bars, ran, rows)
+if (verdicts.length > 0) say('\nverdicts: the median of the ratios round by round')
+for (const verdict of verdicts) say(verdictLine(verdict))
+process.exit(failures.length === 0 ? 0 : 1)
