@@ -69,6 +69,11 @@ async function nginx(context: Context): Promise<Running> {
   return { port, pids: [child.pid ?? 0] }
 }
 
+async function acceptDestroy(context: Context): Promise<Running> {
+  const script = await context.script('contenders/handover.ts', ['accept-destroy', context.host])
+  return { port: numberIn(script.hello, 'port'), pids: [script.pid], script }
+}
+
 /** Every contender with one hop, and none. */
 export const hops: readonly Contender[] = [
   {
@@ -103,5 +108,12 @@ export const hops: readonly Contender[] = [
     note: 'stream module, one process, default buffers (16 KiB), no logs',
     programs: ['nginx'],
     start: nginx,
+  },
+  {
+    name: 'accept-destroy',
+    kind: 'base',
+    note: 'what a handover is compared with: Node accepts two sockets and destroys them',
+    programs: [],
+    start: acceptDestroy,
   },
 ]

@@ -108,14 +108,8 @@ export class Place {
 
   async #script(file: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Script> {
     const path = fileURLToPath(new URL(`../${file}`, import.meta.url))
-    const [program = '', ...words] = this.onRelayCore([
-      process.execPath,
-      '--expose-gc',
-      '--import',
-      'tsx',
-      path,
-      ...args,
-    ])
+    const loader = file.endsWith('.ts') ? ['--import', 'tsx'] : []
+    const [program = '', ...words] = this.onRelayCore([process.execPath, '--expose-gc', ...loader, path, ...args])
     const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...environment } })
     this.#endWith(child)
     const { stdin, stdout } = child

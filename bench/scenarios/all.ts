@@ -1,8 +1,24 @@
 import type { Scenario } from '../lib/scenario.ts'
 import { bulk } from './bulk.ts'
+import { cold } from './cold.ts'
 import { connect, proxyConnect } from './connect.ts'
 import { echo } from './echo.ts'
+import { handover } from './handover.ts'
+import { idle } from './idle.ts'
 import { mixed } from './mixed.ts'
+import { mtu1500 } from './mtu1500.ts'
+import { scaling } from './scaling.ts'
 
 /** Every scenario, in the order of the report. */
-export const scenarios: readonly Scenario[] = [bulk, echo, connect, mixed, proxyConnect]
+export const scenarios: readonly Scenario[] = [
+  bulk,
+  echo,
+  connect,
+  idle,
+  mixed,
+  handover,
+  proxyConnect,
+  mtu1500,
+  cold,
+  scaling,
+]
