@@ -7,12 +7,12 @@ import type { Join, JoinOptions } from './dataplane/types.ts'
 import { MillraceError } from './errors.ts'
 
 export { createDataPlane, defaultDataPlane } from './dataplane/create.ts'
+export type { DataPlaneStats, SpliceFallback, WorkerStats } from './dataplane/stats.ts'
 export type {
   Address,
   ClosedHow,
   DataPlane,
   DataPlaneMode,
-  DataPlaneStats,
   DialOptions,
   DialTarget,
   DirectionName,

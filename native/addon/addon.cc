@@ -48,18 +48,24 @@ napi_value cells(napi_env env, napi_callback_info info) {
   return to_js(env, static_cast<double>(args.environment().add_cells(args.at(0), memory.data(), memory.size())));
 }
 
-// stats(out): workers, splice works, endpoints, joins, listeners, pipes, then the fallbacks in their order
-napi_value stats(napi_env env, napi_callback_info info) {
+// shape(out): workers, whether splice works, words from one row of statistics to the next
+napi_value shape(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   const auto out = args.bytes(0);
   if (!args.ok() || !args.attached()) return fault(env);
   const EngineStats stats = args.environment().engine().stats();
-  std::vector<double> values{static_cast<double>(stats.workers),   stats.splice_works ? 1.0 : 0.0,
-                             static_cast<double>(stats.endpoints), static_cast<double>(stats.joins),
-                             static_cast<double>(stats.listeners), static_cast<double>(stats.pipes)};
-  for (const uint64_t count : stats.fallbacks) values.push_back(static_cast<double>(count));
-  if (out.size() < values.size() * sizeof(double)) return fault(env);
-  std::memcpy(out.data(), values.data(), values.size() * sizeof(double));
+  const double values[] = {static_cast<double>(stats.workers), stats.splice_works ? 1.0 : 0.0,
+                           static_cast<double>(kStatsRow)};
+  if (out.size() < sizeof values) return fault(env);
+  std::memcpy(out.data(), values, sizeof values);
+  return nullptr;
+}
+
+// statistics(array): has the workers keep their statistics in its rows
+napi_value statistics(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const auto memory = args.bytes(0);
+  if (!args.ok() || !args.attached() || !args.environment().add_rows(args.at(0), memory)) return fault(env);
   return nullptr;
 }
 
@@ -76,7 +82,7 @@ NAPI_MODULE_INIT() {
       {"attach", attach}, {"drain", drain},     {"keepAlive", keep_alive}, {"listen", listen},   {"unlisten", unlisten}, {"refused", refused},
       {"dial", dial},     {"adopt", adopt},     {"read", read},            {"write", write},     {"flush", flush},
       {"destroy", destroy}, {"release", release}, {"cells", cells},        {"bucket", bucket},   {"join", join},
-      {"abort", abort_join}, {"finish", finish}, {"stats", stats},
+      {"abort", abort_join}, {"finish", finish}, {"shape", shape}, {"statistics", statistics},
   };
   for (const auto& [name, callback] : functions) {
     napi_value function;

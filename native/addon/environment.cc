@@ -90,6 +90,7 @@ void Environment::cleanup(void* data) {
   self->engine_->detach(*self->client_);
   napi_release_threadsafe_function(self->bell_, napi_tsfn_abort);
   for (const Cells& cells : self->cells_) napi_delete_reference(self->env_, cells.reference);
+  for (const napi_ref reference : self->rows_) napi_delete_reference(self->env_, reference);
   self->engine_.reset();
   release_engine();
   delete self;
@@ -100,6 +101,15 @@ size_t Environment::add_cells(napi_value array, void* memory, size_t bytes) {
   napi_create_reference(env_, array, 1, &cells.reference);
   cells_.push_back(cells);
   return cells_.size() - 1;
+}
+
+bool Environment::add_rows(napi_value array, std::span<uint8_t> memory) {
+  if (memory.size() < engine_->stats().workers * kStatsRow * sizeof(uint64_t)) return false;
+  napi_ref reference = nullptr;
+  napi_create_reference(env_, array, 1, &reference);
+  rows_.push_back(reference);
+  engine_->publish(*client_, reinterpret_cast<std::atomic<uint64_t>*>(memory.data()));
+  return true;
 }
 
 CounterCell* Environment::cell(size_t chunk, size_t index) {

@@ -4,6 +4,7 @@
 #include <node_api.h>
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "engine.h"
@@ -23,6 +24,8 @@ class Environment {
   size_t add_cells(napi_value array, void* memory, size_t bytes);
   // Null when there is no such cell.
   CounterCell* cell(size_t chunk, size_t index);
+  // Keeps `array`'s memory as that of the workers' statistics until the environment ends; false when it is too small.
+  bool add_rows(napi_value array, std::span<uint8_t> memory);
   // Whether the event loop stays alive for the engine's sake.
   void keep_alive(bool on);
 
@@ -42,6 +45,7 @@ class Environment {
   std::shared_ptr<Engine> engine_;
   std::shared_ptr<Client> client_;
   std::vector<Cells> cells_;
+  std::vector<napi_ref> rows_;
 };
 
 }  // namespace millrace::addon

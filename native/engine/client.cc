@@ -17,11 +17,12 @@ void Client::push(const EventRecord& record, std::vector<uint8_t> payload) {
   backlog_.store(records_.size(), std::memory_order_relaxed);
 }
 
-void Client::ring() {
+bool Client::ring() {
   const std::lock_guard lock(mutex_);
-  if (closed() || rung_ || records_.empty()) return;
+  if (closed() || rung_ || records_.empty()) return false;
   rung_ = true;
   doorbell_();
+  return true;
 }
 
 size_t Client::drain(EventRecord* records, size_t capacity, uint8_t* arena, size_t arena_size) {

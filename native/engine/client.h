@@ -21,7 +21,8 @@ enum class EventType : uint32_t {
   Read = 3,         // id, code = ReadStatus, values[0] = payload bytes
   Flushed = 4,      // id: everything written has been taken by the kernel
   PeerEnded = 5,    // id, code = errno (0 = FIN)
-  JoinEnded = 6,    // id = join token, code = EndReason | errno << 8; values = aToB, bToA, spliced aToB, spliced bToA, ms
+  JoinEnded = 6,    // id = join token, code = EndReason | errno << 8; values = aToB, bToA, spliced aToB, spliced bToA, ms,
+                    // endpoints closed with it (Gone will tell of the others)
   Released = 7,     // id, values[0] = descriptor, now the client's
   ListenerClosed = 8,  // id = listener id, values[0] = refused
   Gone = 9,         // id: closed after destroy(), or code = errno when the engine gave it up on its own
@@ -76,7 +77,8 @@ class Client {
 
   // Worker side. `payload` belongs to Read events.
   void push(const EventRecord& record, std::vector<uint8_t> payload = {});
-  void ring();
+  // True when the doorbell was called.
+  bool ring();
   // Events that the client has not drained yet: the accept path's backpressure.
   size_t backlog() const { return backlog_.load(std::memory_order_relaxed); }
 

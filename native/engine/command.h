@@ -1,6 +1,7 @@
 // What a client, or another worker, asks of a worker.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -97,11 +98,17 @@ struct DetachCommand {
   Client* client;
   std::shared_ptr<Countdown> done;
 };
+// Has the worker write its statistics into its row of `rows`, until the client is detached.
+struct PublishCommand {
+  const Client* client;
+  std::atomic<uint64_t>* rows;
+};
 struct StopCommand {};
 
 using Command = std::variant<DialCommand, AdoptCommand, ReadCommand, WriteCommand, FlushCommand, DestroyCommand,
                              ReleaseCommand, AbortCommand, FinishCommand, JoinCommand, AwaitCommand, FetchCommand,
-                             std::unique_ptr<DeliverCommand>, ListenCommand, UnlistenCommand, DetachCommand, StopCommand>;
+                             std::unique_ptr<DeliverCommand>, ListenCommand, UnlistenCommand, DetachCommand, PublishCommand,
+                             StopCommand>;
 
 // Worker to worker: the endpoint (null when it is gone), its join, and the commands for it that had already arrived.
 struct DeliverCommand {

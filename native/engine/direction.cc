@@ -62,6 +62,7 @@ void Direction::finish(bool fin) {
 void Direction::count(uint64_t bytes, bool by_splice) {
   delivered_ += bytes;
   delivered_cell_.store(delivered_, std::memory_order_relaxed);
+  worker_.stats.add(by_splice ? Stat::BytesSplice : Stat::BytesCopy, bytes);
   if (by_splice) {
     spliced_ += bytes;
     spliced_cell_.store(spliced_, std::memory_order_relaxed);
@@ -109,13 +110,17 @@ Direction::Outcome Direction::run() {
       worker_.pipes.give_back(pipe_);
       return Outcome::Blocked;
     }
-    if (budget == 0) return Outcome::Again;
+    if (budget == 0) {
+      worker_.stats.add(Stat::BudgetsExhausted);
+      return Outcome::Again;
+    }
 
     uint64_t want = std::min(remaining_, budget);
     if (rate_) {
       want = rate_->take(want, worker_.now);
       if (want == 0) {
         worker_.pipes.give_back(pipe_);
+        worker_.stats.add(Stat::RateWaits);
         rate_wait_ = rate_->ready_at(worker_.now);
         return Outcome::Blocked;
       }
@@ -199,11 +204,12 @@ bool Direction::wants_splice() {
   }
   if (mode_ == Mode::Splice) return splicing_ = true;
   if (worker_.now - last_fill_ > kPause) {
-    splicing_ = false;
+    demote();
     streak_ = 0;
   }
   if (!splicing_ && streak_ >= kStreaming) {
     splicing_ = true;
+    worker_.stats.add(Stat::Promotions);
     short_fills_ = 0;
   }
   return splicing_;
@@ -214,7 +220,13 @@ void Direction::note_fill(uint64_t filled, bool spliced) {
   streak_ = filled >= kLargeRead ? streak_ + filled : 0;
   if (!spliced || mode_ != Mode::Adaptive) return;
   short_fills_ = filled < kSmallFill ? static_cast<uint8_t>(short_fills_ + 1) : uint8_t{0};
-  if (short_fills_ >= kSmallFills) splicing_ = false;
+  if (short_fills_ >= kSmallFills) demote();
+}
+
+// It no longer streams.
+void Direction::demote() {
+  if (splicing_) worker_.stats.add(Stat::Demotions);
+  splicing_ = false;
 }
 
 Io Direction::fill(uint64_t want, uint64_t& filled) {

@@ -66,6 +66,7 @@ class Direction {
   Io forward(uint64_t want, uint64_t& filled);
   bool wants_splice();
   void note_fill(uint64_t filled, bool full);
+  void demote();
   bool leave_splice();
   void count(uint64_t bytes, bool by_splice);
   void discard();

@@ -267,7 +267,10 @@ void Endpoint::gone(int error, bool reset) {
   if (stage_ == Stage::Closed) return;
   const bool connecting = stage_ == Stage::Connecting;
   close_now(reset);
-  if (connecting && error != 0) return emit(EventType::Dialed, static_cast<uint32_t>(error));
+  if (connecting && error != 0) {
+    worker_->stats.add(Stat::DialsFailed);
+    return emit(EventType::Dialed, static_cast<uint32_t>(error));
+  }
   emit(EventType::Gone, static_cast<uint32_t>(error));
 }
 

@@ -199,6 +199,10 @@ void Engine::detach(Client& client) {
   done->wait();
 }
 
+void Engine::publish(const Client& client, std::atomic<uint64_t>* rows) {
+  for (auto& worker : state_.workers) worker->post(PublishCommand{&client, rows});
+}
+
 EngineStats Engine::stats() {
   EngineStats total;
   {
@@ -210,10 +214,10 @@ EngineStats Engine::stats() {
   total.listeners = listeners_.load(std::memory_order_relaxed);
   for (const auto& worker : state_.workers) {
     const WorkerStats& stats = worker->stats;
-    total.joins += stats.joins.load(std::memory_order_relaxed);
-    total.pipes += stats.pipes.load(std::memory_order_relaxed);
+    total.joins += static_cast<int64_t>(stats[Stat::JoinsNow]);
+    total.pipes += static_cast<int64_t>(stats[Stat::PipesLeased] + stats[Stat::PipesPooled]);
     for (size_t i = 0; i < total.fallbacks.size(); ++i) {
-      total.fallbacks[i] += stats.fallbacks[i].load(std::memory_order_relaxed);
+      total.fallbacks[i] += stats[static_cast<Fallback>(i)];
     }
   }
   return total;

@@ -81,6 +81,10 @@ class Engine {
   // never called again.
   void detach(Client& client);
 
+  // Has the workers keep their statistics up to date in `rows`, which has kStatsRow words for each of them and must stay
+  // until the client has been detached.
+  void publish(const Client& client, std::atomic<uint64_t>* rows);
+  // As it is now, for tests; endpoints and listeners of all clients.
   EngineStats stats();
 
  private:

@@ -10,7 +10,7 @@ namespace millrace {
 namespace {
 
 void report(Worker& worker, const JoinSpec& spec, EndReason reason, int error, const Direction* ab,
-            const Direction* ba, Millis duration) {
+            const Direction* ba, Millis duration, uint64_t closed) {
   EventRecord record{};
   record.type = EventType::JoinEnded;
   record.code = static_cast<uint32_t>(reason) | static_cast<uint32_t>(error) << 8;
@@ -22,6 +22,8 @@ void report(Worker& worker, const JoinSpec& spec, EndReason reason, int error, c
     record.values[3] = ba->spliced();
   }
   record.values[4] = duration;
+  record.values[5] = closed;
+  worker.stats.count_end(static_cast<size_t>(reason));
   worker.emit(*spec.client, record);
 }
 
@@ -48,8 +50,8 @@ JoinLimits normal(const JoinLimits& limits) {
 
 }  // namespace
 
-void report_unjoined(Worker& worker, const JoinSpec& spec, EndReason reason, int error) {
-  report(worker, spec, reason, error, nullptr, nullptr, 0);
+void report_unjoined(Worker& worker, const JoinSpec& spec, EndReason reason, int error, uint64_t closed) {
+  report(worker, spec, reason, error, nullptr, nullptr, 0, closed);
 }
 
 Join::Join(Worker& worker, JoinSpec spec, Endpoint& a, Endpoint& b)
@@ -209,11 +211,16 @@ void Join::end(EndReason reason, int error) {
   worker_.wheel.cancel(timer_);
   a_to_b_.kill();
   b_to_a_.kill();
+  uint64_t closed = 2;
   if (reason == EndReason::Eof) {
     // A side that may still be sending gets an orderly close; the others have sent their FIN.
     for (Endpoint* side : {&a_, &b_}) {
-      if ((side == &a_ ? a_to_b_ : b_to_a_).abandons_source()) side->linger();
-      else side->close_now(false);
+      if ((side == &a_ ? a_to_b_ : b_to_a_).abandons_source()) {
+        side->linger();
+        --closed;
+      } else {
+        side->close_now(false);
+      }
     }
   } else {
     // Whoever broke the connection is only closed; the other side learns of it by RST. A refusal of the system's is
@@ -221,7 +228,7 @@ void Join::end(EndReason reason, int error) {
     a_.close_now(failed_ != &a_ || reason != EndReason::Reset);
     b_.close_now(failed_ != &b_ || reason != EndReason::Reset);
   }
-  report(worker_, spec_, reason, error, &a_to_b_, &b_to_a_, worker_.now - started_);
+  report(worker_, spec_, reason, error, &a_to_b_, &b_to_a_, worker_.now - started_, closed);
   worker_.remove(*this);
 }
 

@@ -28,8 +28,8 @@ struct JoinSpec {
   DirectionSpec b_to_a;
 };
 
-// Reports the end of a join that never began.
-void report_unjoined(Worker& worker, const JoinSpec& spec, EndReason reason, int error);
+// Reports the end of a join that never began, and with it that of `closed` endpoints.
+void report_unjoined(Worker& worker, const JoinSpec& spec, EndReason reason, int error, uint64_t closed = 0);
 
 class Join final : public TimerTarget {
  public:

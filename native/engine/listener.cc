@@ -40,6 +40,7 @@ int Listener::watch() {
 }
 
 void Listener::pause() {
+  worker_.stats.add(Stat::AcceptPauses);
   if (watched_) worker_.unwatch(shared_->fd);
   watched_ = false;
   set_paused(true);
@@ -108,10 +109,13 @@ Listener::Took Listener::accept_one() {
   if (!endpoint) {
     shared_->live.fetch_sub(1, std::memory_order_relaxed);
     shared_->refused.fetch_add(1, std::memory_order_relaxed);
+    worker_.stats.add(Stat::AcceptsRefused);
     Socket(worker_.sys, fd, tcp).reset();
     return Took::One;
   }
   endpoint->count_against(shared_);
+  worker_.stats.add(Stat::Accepted);
+  worker_.stats.add(Stat::EndpointsBorn);
   EventRecord record{};
   record.type = EventType::Accepted;
   record.id = static_cast<double>(endpoint->id());

@@ -37,6 +37,8 @@ class PipePool {
   void discard(Pipe& pipe);
 
  private:
+  void close(Pipe& pipe);
+
   const Syscalls& sys_;
   WorkerStats& stats_;
   const int fd_reserve_;

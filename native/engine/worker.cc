@@ -38,6 +38,7 @@ Worker::~Worker() {
   joins_.clear();
   endpoints_.clear();
   listeners_.clear();
+  rows_.clear();
   end_turn();
   if (wake_ >= 0) sys.close(wake_);
   if (epoll_ >= 0) sys.close(epoll_);
@@ -116,10 +117,14 @@ void Worker::turn() {
     if (inbox_.empty()) sleeping_ = true;
     else timeout = 0;
   }
+  if (timeout != 0) publish();
   epoll_event events[kEventsPerTurn];
   const int count = sys.epoll_wait(epoll_, events, kEventsPerTurn, timeout);
   if (count < 0 && errno != EINTR) std::this_thread::sleep_for(kRefusedWait);
   now = sys.clock();
+  stats.add(Stat::Turns);
+  if (timeout != 0) stats.add(Stat::Sleeps);
+  if (count > 0) stats.add(Stat::Events, static_cast<uint64_t>(count));
   take_inbox();
   for (int i = 0; i < count; ++i) {
     if (auto* target = static_cast<Pollable*>(events[i].data.ptr)) target->on_ready(events[i].events);
@@ -148,6 +153,7 @@ void Worker::take_inbox() {
 }
 
 void Worker::run_commands() {
+  stats.add(Stat::Commands, turn_.size());
   for (turn_next_ = 0; turn_next_ < turn_.size();) {
     Command command = std::move(turn_[turn_next_++]);
     dispatch(command);
@@ -165,6 +171,7 @@ void Worker::enqueue(Join& join) {
 // Once around: whoever used up its budget waits until epoll has been asked again.
 void Worker::run_joins() {
   visited_.swap(run_queue_);
+  stats.add(Stat::Visits, visited_.size());
   for (Join* join : visited_) {
     join->queued = false;
     if (join->run()) enqueue(*join);
@@ -179,10 +186,19 @@ void Worker::end_turn() {
     });
     dead_joins_.clear();
   }
-  for (Client* client : to_ring_) client->ring();
+  // Whoever hears of an event finds it in the statistics.
+  if (!to_ring_.empty() || now - published_at_ >= kPublish) publish();
+  for (Client* client : to_ring_) {
+    if (client->ring()) stats.add(Stat::Doorbells);
+  }
   to_ring_.clear();
   dead_endpoints_.clear();
   dead_listeners_.clear();
+}
+
+void Worker::publish() {
+  published_at_ = now;
+  for (const Row& row : rows_) stats.copy_to(row.words);
 }
 
 int Worker::watch(int fd, Pollable& target, uint32_t events) {
@@ -197,6 +213,7 @@ int Worker::unwatch(int fd) {
 }
 
 void Worker::emit(Client& client, const EventRecord& record, std::vector<uint8_t> payload) {
+  stats.add(Stat::Records);
   client.push(record, std::move(payload));
   if (std::find(to_ring_.begin(), to_ring_.end(), &client) == to_ring_.end()) to_ring_.push_back(&client);
 }
@@ -215,6 +232,7 @@ void Worker::add(std::unique_ptr<Endpoint> endpoint) {
   Endpoint& added = *endpoint;
   added.attach(this);
   endpoints_[added.id()] = std::move(endpoint);
+  stats.add(Stat::EndpointsNow);
   // An endpoint that can't be watched would hang for ever.
   if (const int error = watch(added.socket.fd(), added, kDataEvents); error != 0) added.destroy(true, error);
 }
@@ -227,6 +245,7 @@ void Worker::remove(Endpoint& endpoint) {
   }
   const auto found = endpoints_.find(endpoint.id());
   if (found == endpoints_.end()) return;
+  stats.subtract(Stat::EndpointsNow);
   dead_endpoints_.push_back(std::move(found->second));
   endpoints_.erase(found);
   if (paused_listeners == 0) return;
@@ -240,7 +259,7 @@ void Worker::remove(std::unique_ptr<Listener> listener) {
 void Worker::remove(Join& join) {
   const auto found = joins_.find(join.key());
   if (found == joins_.end()) return;
-  stats.joins.fetch_sub(1, std::memory_order_relaxed);
+  stats.subtract(Stat::JoinsNow);
   dead_joins_.push_back(std::move(found->second));
   joins_.erase(found);
 }

@@ -29,6 +29,8 @@ class Worker {
  public:
   // 64 KiB measured worst, 256 KiB to 1 MiB best; 256 KiB still fits the cache.
   static constexpr size_t kBuffer = 256 << 10;
+  // How old the statistics of a busy worker may be.
+  static constexpr Millis kPublish = 10;
 
   Worker(EngineState& engine, uint32_t index);
   ~Worker();
@@ -83,6 +85,7 @@ class Worker {
   void run_commands();
   bool forward(Command& command);
   void end_turn();
+  void publish();
 
   Endpoint* find(EndpointId id);
   void handle(DialCommand& command);
@@ -101,6 +104,7 @@ class Worker {
   void handle(ListenCommand& command);
   void handle(UnlistenCommand& command);
   void handle(DetachCommand& command);
+  void handle(PublishCommand& command);
   void handle(StopCommand& command);
   void dispatch(Command& command);
   void begin(std::unique_ptr<JoinSpec> spec);
@@ -130,6 +134,13 @@ class Worker {
   std::vector<Join*> run_queue_;
   std::vector<Join*> visited_;
   std::vector<Client*> to_ring_;
+  // Where clients read the statistics.
+  struct Row {
+    const Client* client;
+    std::atomic<uint64_t>* words;
+  };
+  std::vector<Row> rows_;
+  Millis published_at_ = 0;
   std::vector<std::unique_ptr<Endpoint>> dead_endpoints_;
   std::vector<std::unique_ptr<Join>> dead_joins_;
   std::vector<std::unique_ptr<Listener>> dead_listeners_;

@@ -67,6 +67,7 @@ void Worker::dispatch(Command& command) {
 void Worker::handle(DialCommand& command) {
   const int family = command.address.family();
   const bool tcp = command.address.is_tcp();
+  stats.add(Stat::Dials);
   int error = 0;
   const int fd = sys.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) {
@@ -86,6 +87,7 @@ void Worker::handle(DialCommand& command) {
       const std::lock_guard lock(engine_.registry.mutex());
       engine_.registry.release(command.id);
     }
+    stats.add(Stat::DialsFailed);
     EventRecord record{};
     record.type = EventType::Dialed;
     record.code = static_cast<uint32_t>(error);
@@ -95,6 +97,7 @@ void Worker::handle(DialCommand& command) {
   auto endpoint = std::make_unique<Endpoint>(command.id, std::move(command.client), sys, fd, tcp, Endpoint::Stage::Connecting);
   Endpoint& added = *endpoint;
   added.set_deadline(command.deadline);
+  stats.add(Stat::EndpointsBorn);
   add(std::move(endpoint));
   if (added.stage() == Endpoint::Stage::Connecting) wheel.arm(added.timer(), command.deadline);
 }
@@ -104,6 +107,7 @@ void Worker::handle(AdoptCommand& command) {
     const std::lock_guard lock(engine_.registry.mutex());
     return engine_.registry.release(command.endpoint->id());
   }
+  stats.add(Stat::EndpointsBorn);
   add(std::move(command.endpoint));
 }
 
@@ -151,10 +155,12 @@ void Worker::begin(std::unique_ptr<JoinSpec> spec) {
   if (!usable(a) || !usable(b) || a == b) {
     if (a) a->destroy(true);
     if (b) b->destroy(true);
-    if (!spec->client->closed()) report_unjoined(*this, *spec, EndReason::Reset, ECONNRESET);
-    return;
+    if (spec->client->closed()) return;
+    stats.add(Stat::JoinsBegun);
+    return report_unjoined(*this, *spec, EndReason::Reset, ECONNRESET);
   }
-  stats.joins.fetch_add(1, std::memory_order_relaxed);
+  stats.add(Stat::JoinsBegun);
+  stats.add(Stat::JoinsNow);
   const EndpointId key = spec->a;
   auto join = std::make_unique<Join>(*this, std::move(*spec), *a, *b);
   enqueue(*join);
@@ -172,6 +178,7 @@ void Worker::handle(FetchCommand& command) {
     const auto found = endpoints_.find(command.id);
     deliver->endpoint = std::move(found->second);
     endpoints_.erase(found);
+    stats.subtract(Stat::EndpointsNow);
     deliver->endpoint->attach(nullptr);
   } else if (endpoint) {
     endpoint->destroy(true);
@@ -239,8 +246,13 @@ void Worker::handle(DetachCommand& command) {
     remove(std::move(entry->second));
     entry = listeners_.erase(entry);
   }
+  std::erase_if(rows_, [&](const Row& row) { return row.client == command.client; });
   end_turn();
   command.done->count_down();
+}
+
+void Worker::handle(PublishCommand& command) {
+  if (!command.client->closed()) rows_.push_back({command.client, command.rows + index_ * kStatsRow});
 }
 
 void Worker::handle(StopCommand&) { stopping_ = true; }

@@ -1,8 +1,11 @@
 import { availableParallelism, release } from 'node:os'
 import { createDataPlane } from '../dataplane/create.ts'
 import { type LoadResult, loadAddon } from '../dataplane/native/load.ts'
-import type { DataPlaneStats } from '../dataplane/types.ts'
+import type { DataPlaneStats } from '../dataplane/stats.ts'
 import { readSystemLimits, type SystemLimits } from './system-limits.ts'
+
+/** What of the data plane the findings are about. */
+export type PlaneFacts = Pick<DataPlaneStats, 'kind' | 'mode' | 'threads' | 'spliceFallbacks'>
 
 /** One thing that was looked at. */
 export interface Finding {
@@ -48,7 +51,7 @@ export function examine(): Report {
 }
 
 /** The findings for a data plane on a system. */
-export function findingsOf(stats: DataPlaneStats, addon: LoadResult, limits: SystemLimits): readonly Finding[] {
+export function findingsOf(stats: PlaneFacts, addon: LoadResult, limits: SystemLimits): readonly Finding[] {
   const native = stats.kind === 'native'
   return [
     dataPlane(stats, addon),
@@ -81,7 +84,7 @@ const modes = {
 // Measured on Linux 6.18, two cores, loopback, one bulk flow, CPU of one relaying process.
 const streamCost = 'bulk takes 0.7 to 1.2 CPU seconds per GB instead of about 0.4, and a visitor three times the CPU'
 
-function dataPlane(stats: DataPlaneStats, addon: LoadResult): Finding {
+function dataPlane(stats: PlaneFacts, addon: LoadResult): Finding {
   const check = 'data-plane'
   if (stats.kind === 'native') return { check, state: 'ok', says: `native, ${modes[stats.mode]}` }
   const why = stats.mode === 'stream' ? 'MILLRACE_DATAPLANE=stream asks for it' : whyNotNative(addon)
@@ -99,7 +102,7 @@ function whyNotNative(addon: LoadResult): string {
   }
 }
 
-function splice(stats: DataPlaneStats): Finding {
+function splice(stats: PlaneFacts): Finding {
   const check = 'splice'
   const reasons = refusals(stats)
   if (stats.mode === 'copy')
@@ -112,14 +115,14 @@ function splice(stats: DataPlaneStats): Finding {
   }
 }
 
-function refusals(stats: DataPlaneStats): readonly string[] {
+function refusals(stats: PlaneFacts): readonly string[] {
   return Object.entries(stats.spliceFallbacks).flatMap(([reason, count]) => (count > 0 ? [reason] : []))
 }
 
 const dearer = 'bulk over a real network takes a quarter more CPU'
 
-function workers({ workers: count }: DataPlaneStats): Finding {
-  return { check: 'workers', state: 'ok', says: `${count} (MILLRACE_WORKERS sets 1 to 64)` }
+function workers({ threads }: PlaneFacts): Finding {
+  return { check: 'workers', state: 'ok', says: `${threads} (MILLRACE_WORKERS sets 1 to 64)` }
 }
 
 /** A pipe of the default size takes 16 pages; a direction that streams holds one. */

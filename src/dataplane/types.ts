@@ -4,6 +4,8 @@
  * for every implementation.
  */
 
+import type { DataPlaneStats } from './stats.ts'
+
 /** How a direction moves bytes now. `stream` is Node streams on a plain socket, `tls` any TLS endpoint on either side. */
 export type Path = 'splice' | 'copy' | 'tls' | 'stream'
 
@@ -232,21 +234,6 @@ export type TlsOptions =
 /** `native` is adaptive (the default), `copy` and `splice` fix the engine's path, `stream` is Node streams. */
 export type DataPlaneMode = 'native' | 'copy' | 'splice' | 'stream'
 
-/** A snapshot of the data plane's state, for metrics and `millrace doctor`. */
-export interface DataPlaneStats {
-  readonly kind: 'native' | 'stream'
-  readonly mode: DataPlaneMode
-  /** Worker threads; 0 on streams. */
-  readonly workers: number
-  readonly endpoints: number
-  readonly joins: number
-  readonly listeners: number
-  /** Times that splice could not be used, by reason (`EINVAL`, `small-pipe`, …). */
-  readonly spliceFallbacks: Readonly<Record<string, number>>
-  /** Pipes that exist now. */
-  readonly pipes: number
-}
-
 /** Everything that touches visitors' bytes. One per process (and worker_thread) is enough. */
 export interface DataPlane {
   readonly kind: 'native' | 'stream'
@@ -276,5 +263,6 @@ export interface DataPlane {
   join(a: Endpoint, b: Endpoint, options?: JoinOptions): Join
   /** A bandwidth limit for use in joins of this data plane. Throws ERR_OPTION for rates or bursts below 1. */
   rateLimit(bytesPerSecond: number, burst?: number): RateLimit
+  /** What it has and has done so far. Free to ask. */
   stats(): DataPlaneStats
 }

@@ -1,20 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type Finding, findingsOf } from '../../src/cli/doctor-report.ts'
+import { type Finding, findingsOf, type PlaneFacts } from '../../src/cli/doctor-report.ts'
 import type { LoadResult } from '../../src/dataplane/native/load.ts'
-import type { DataPlaneStats } from '../../src/dataplane/types.ts'
 
-const native: DataPlaneStats = {
-  kind: 'native',
-  mode: 'native',
-  workers: 3,
-  endpoints: 0,
-  joins: 0,
-  listeners: 0,
-  spliceFallbacks: {},
-  pipes: 0,
-}
-const stream: DataPlaneStats = { ...native, kind: 'stream', workers: 0 }
+const native: PlaneFacts = { kind: 'native', mode: 'native', threads: 3, spliceFallbacks: {} }
+const stream: PlaneFacts = { ...native, kind: 'stream', threads: 0 }
 const absent: LoadResult = { state: 'absent', tried: [] }
 const limits = { pipePagesSoft: 16_384, openFiles: 65_536, backlog: 4_096, openssl: '3.0.0' }
 

@@ -16,8 +16,8 @@ for (const { label, mode, plane } of contestants) {
     const stats = plane.stats()
     assert.equal(stats.kind, plane.kind)
     assert.equal(stats.mode, mode)
-    assert.ok(plane.kind === 'native' ? stats.workers >= 1 : stats.workers === 0)
+    assert.ok(plane.kind === 'native' ? stats.threads >= 1 : stats.threads === 0)
     const asked = process.env['MILLRACE_WORKERS']
-    if (plane.kind === 'native' && asked !== undefined) assert.equal(stats.workers, Number(asked))
+    if (plane.kind === 'native' && asked !== undefined) assert.equal(stats.threads, Number(asked))
   })
 }

@@ -19,6 +19,6 @@ test('MILLRACE_DATAPLANE is one of four words, native by default', () => {
 
 test('the stream data plane can always be had, and the default one is made once', () => {
   const plane = createDataPlane('stream')
-  assert.deepEqual([plane.kind, plane.mode, plane.stats().workers], ['stream', 'stream', 0])
+  assert.deepEqual([plane.kind, plane.mode, plane.stats().threads], ['stream', 'stream', 0])
   assert.equal(defaultDataPlane(), defaultDataPlane())
 })

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import type { DataPlaneStats } from '../../src/dataplane/types.ts'
+import type { DataPlaneStats } from '../../src/dataplane/stats.ts'
 
 /** What narrow.mjs says of itself. */
 export interface NarrowState extends Pick<DataPlaneStats, 'joins' | 'endpoints' | 'pipes' | 'spliceFallbacks'> {

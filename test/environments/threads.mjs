@@ -73,7 +73,7 @@ async function main() {
   await stop()
   // The engine stays, idle pipes included: each worker has an epoll and an eventfd.
   const idle = () => ({
-    others: before.others + 2 * plane.stats().workers,
+    others: before.others + 2 * plane.stats().threads,
     pipes: before.pipes + 2 * plane.stats().pipes,
   })
   await until(

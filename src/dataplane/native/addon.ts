@@ -31,7 +31,9 @@ export interface Addon {
   ): void
   abort(a: number): void
   finish(a: number, aToB: boolean, fin: boolean): void
-  stats(out: Float64Array): void
+  /** Workers, 1 where splice works, words from one row of statistics to the next. */
+  shape(out: Float64Array): void
+  statistics(rows: BigUint64Array): void
 }
 
 /** A bandwidth limit inside the engine. */
@@ -59,7 +61,8 @@ const functions: Readonly<Record<keyof Addon, true>> = {
   join: true,
   abort: true,
   finish: true,
-  stats: true,
+  shape: true,
+  statistics: true,
 }
 
 /** What a `.node` file must export to be the addon. */

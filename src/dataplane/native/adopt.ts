@@ -24,6 +24,7 @@ export function adoptSocket(core: Core, socket: Socket, head: Uint8Array | undef
   const remote = remoteAddress(socket, unix)
   const id = core.addon.adopt(handle.fd)
   if (id < 0) throw new MillraceError('ERR_SOCKET_TAKEOVER', '', { cause: systemError('dup', -id) })
+  core.endpointBorn()
   const endpoint = new NativeEndpoint(core, id, local, remote)
   handle.readStop()
   socket.unpipe()

@@ -2,6 +2,7 @@ import { getSystemErrorName } from 'node:util'
 import type { Addon } from './addon.ts'
 import { CounterCells } from './counters.ts'
 import { EventReader, eventType, type PackedAddress } from './events.ts'
+import { EngineStatistics } from './statistics.ts'
 
 /** Who hears of an endpoint's events. */
 export interface EndpointEvents {
@@ -43,24 +44,32 @@ export function errnoName(errno: number): string {
 export class Core {
   readonly addon: Addon
   readonly cells: CounterCells
+  readonly statistics: EngineStatistics
   readonly #endpoints = new Map<number, EndpointEvents>()
   readonly #joins = new Map<number, (end: JoinEnd) => void>()
   readonly #listeners = new Map<number, ListenerEvents>()
   readonly #reader = new EventReader()
   readonly #touched = new Set<ListenerEvents>()
+  #owned = 0
   #alive = false
   #nextToken = 1
 
+  /** The addon is attached. */
   private constructor(addon: Addon) {
     this.addon = addon
+    this.statistics = new EngineStatistics(addon)
     this.cells = new CounterCells(addon)
   }
 
   /** Starts, or joins, the process's engine. A number is the errno for which it refused. */
   static attach(addon: Addon, workers: number): Core | number {
-    const core = new Core(addon)
-    const result = addon.attach(workers, () => core.#drain())
-    return result === 0 ? core : -result
+    let core: Core | undefined
+    const result = addon.attach(workers, () => {
+      if (core !== undefined) core.#drain()
+    })
+    if (result !== 0) return -result
+    core = new Core(addon)
+    return core
   }
 
   addEndpoint(id: number, events: EndpointEvents): void {
@@ -85,6 +94,21 @@ export class Core {
     this.#joins.set(token, onEnd)
     this.#updateAlive()
     return token
+  }
+
+  /** Notes that the engine owns one endpoint more. It says itself when it no longer does. */
+  endpointBorn(): void {
+    this.#owned += 1
+  }
+
+  /** Endpoints that the engine owns for this environment, connecting and closing ones included. */
+  get endpoints(): number {
+    return this.#owned
+  }
+
+  /** Listeners of this environment that are not closed. */
+  get listeners(): number {
+    return this.#listeners.size
   }
 
   /** Joins of this environment that have begun and not ended. */
@@ -119,6 +143,7 @@ export class Core {
     const { id, code } = event
     switch (event.type) {
       case eventType.accepted: {
+        this.#owned += 1
         const listener = this.#listeners.get(event.value(0))
         if (listener === undefined) {
           this.addon.destroy(id, true)
@@ -129,6 +154,7 @@ export class Core {
         return
       }
       case eventType.dialed:
+        if (code !== 0) this.#owned -= 1
         this.#endpoints.get(id)?.onDialed(code, event.local, event.remote)
         return
       case eventType.read:
@@ -141,9 +167,11 @@ export class Core {
         this.#endpoints.get(id)?.onPeerEnded(code)
         return
       case eventType.released:
+        this.#owned -= 1
         this.#endpoints.get(id)?.onReleased(event.value(0))
         return
       case eventType.gone: {
+        this.#owned -= 1
         const endpoint = this.#endpoints.get(id)
         this.#endpoints.delete(id)
         endpoint?.onGone(code)
@@ -163,6 +191,7 @@ export class Core {
   }
 
   #endJoin(event: EventReader): void {
+    this.#owned -= event.value(5)
     const onEnd = this.#joins.get(event.id)
     this.#joins.delete(event.id)
     onEnd?.({

@@ -2,12 +2,13 @@ import type { Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
 import { checkAdoptable } from '../adopt-check.ts'
 import { readJoinLimits } from '../join-options.ts'
+import type { DataPlaneStats } from '../stats.ts'
 import { StreamEndpoint } from '../stream/endpoint.ts'
 import { secureEndpoint } from '../stream/secure.ts'
+import { StreamTally } from '../stream/tally.ts'
 import type {
   DataPlane,
   DataPlaneMode,
-  DataPlaneStats,
   DialOptions,
   DialTarget,
   Endpoint,
@@ -19,6 +20,7 @@ import type {
   RateLimit,
   TlsOptions,
 } from '../types.ts'
+import { sumOf, workerStats } from '../worker-stats.ts'
 import { adoptSocket } from './adopt.ts'
 import type { Core } from './core.ts'
 import { nativeDial } from './dial.ts'
@@ -29,28 +31,12 @@ import { MixedJoin } from './mixed-join.ts'
 import { secureNative } from './move.ts'
 import { NativeRateLimit } from './rate-limit.ts'
 
-/** Fallback in native/engine/stats.h, by number. */
-const fallbackNames = ['unsupported', 'no-pipe', 'small-pipe', 'urgent', 'unreliable']
-
 /** The data plane on the engine. TLS endpoints, and joins with one, run on streams. */
 export class NativeDataPlane implements DataPlane {
   readonly kind = 'native'
   readonly mode: DataPlaneMode
   readonly #core: Core
-  #streamEndpoints = 0
-  #streamJoins = 0
-  readonly #onGone = (): void => {
-    this.#streamEndpoints -= 1
-  }
-  readonly #hooks = {
-    onMoved: (): void => {
-      this.#streamEndpoints += 1
-    },
-    onGone: this.#onGone,
-    onOver: (): void => {
-      this.#streamJoins -= 1
-    },
-  }
+  readonly #streams = new StreamTally()
 
   constructor(core: Core, mode: DataPlaneMode) {
     this.#core = core
@@ -77,7 +63,7 @@ export class NativeDataPlane implements DataPlane {
   async secure(endpoint: Endpoint, options: TlsOptions): Promise<Endpoint> {
     const own = ours(endpoint)
     if (own instanceof StreamEndpoint) return secureEndpoint(own, options)
-    const secured = await secureNative(own, options, this.#hooks)
+    const secured = await secureNative(own, options, this.#streams)
     return secured
   }
 
@@ -92,8 +78,7 @@ export class NativeDataPlane implements DataPlane {
     if (one instanceof NativeEndpoint && other instanceof NativeEndpoint) {
       return new NativeJoin(this.#core, one, other, options, limits, this.mode)
     }
-    this.#streamJoins += 1
-    return new MixedJoin(one, other, options, this.#hooks)
+    return new MixedJoin(one, other, options, this.#streams)
   }
 
   rateLimit(bytesPerSecond: number, burst?: number): RateLimit {
@@ -101,23 +86,26 @@ export class NativeDataPlane implements DataPlane {
   }
 
   stats(): DataPlaneStats {
-    const numbers = new Float64Array(6 + fallbackNames.length)
-    this.#core.addon.stats(numbers)
-    const at = (index: number): number => numbers[index] ?? 0
-    const spliceFallbacks: Record<string, number> = {}
-    for (const [index, name] of fallbackNames.entries()) {
-      if (at(6 + index) > 0) spliceFallbacks[name] = at(6 + index)
-    }
-    if (at(1) === 0) spliceFallbacks['refused-at-start'] = 1
+    const { statistics } = this.#core
+    const streams = this.#streams.snapshot()
+    const workers = statistics.workers.map((row, index) => workerStats(`engine-${index}`, row))
+    const total = workerStats('total', sumOf([...statistics.workers, streams]))
+    const fallbacks = Object.entries(total.fallbacks).filter(([, count]) => count > 0)
     return {
       kind: this.kind,
       mode: this.mode,
-      workers: at(0),
-      endpoints: at(2) + this.#streamEndpoints,
-      joins: this.#core.joins + this.#streamJoins,
-      listeners: at(4),
-      spliceFallbacks,
-      pipes: at(5),
+      threads: workers.length,
+      endpoints: this.#core.endpoints + streams('endpoints.now'),
+      joins: this.#core.joins + streams('joins.now'),
+      listeners: this.#core.listeners,
+      pipes: total.pipes.leased + total.pipes.pooled,
+      spliceWorks: statistics.spliceWorks,
+      spliceFallbacks: {
+        ...Object.fromEntries(fallbacks),
+        ...(statistics.spliceWorks ? {} : { 'refused-at-start': 1 }),
+      },
+      workers: [...workers, workerStats('streams', streams)],
+      total,
     }
   }
 }

@@ -102,6 +102,7 @@ class Dial {
       this.#next()
       return
     }
+    this.#core.endpointBorn()
     this.#attempts.set(id, new Attempt(this.#core, id, this))
     if (this.#waiting.length > 0) this.#timer = setTimeout(() => this.#next(), attemptDelayMs)
   }

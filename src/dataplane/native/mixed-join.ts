@@ -2,6 +2,7 @@ import { MillraceError } from '../../errors.ts'
 import { readJoinLimits } from '../join-options.ts'
 import { StreamEndpoint } from '../stream/endpoint.ts'
 import { streamJoin } from '../stream/join.ts'
+import type { StreamTally } from '../stream/tally.ts'
 import type {
   DirectionName,
   DirectionOptions,
@@ -13,7 +14,7 @@ import type {
   PerDirection,
 } from '../types.ts'
 import { NativeEndpoint } from './endpoint.ts'
-import { type MoveHooks, moveToStream } from './move.ts'
+import { moveToStream } from './move.ts'
 import { NativeRateLimit } from './rate-limit.ts'
 
 const nothing: PerDirection<bigint> = { aToB: 0n, bToA: 0n }
@@ -26,7 +27,7 @@ const tls: PerDirection<Path> = { aToB: 'tls', bToA: 'tls' }
 export class MixedJoin implements Join {
   readonly #options: JoinOptions
   readonly #startedAt = performance.now()
-  readonly #onOver: () => void
+  readonly #tally: StreamTally
   readonly #abort = (): void => this.destroy()
   /** The plain side, while it is on its way. */
   #leaving: NativeEndpoint | undefined
@@ -40,20 +41,20 @@ export class MixedJoin implements Join {
   #resolve: ((result: JoinResult) => void) | undefined
 
   /**
-   * One of the endpoints is a StreamEndpoint, and both are usable. `onOver` is called at the end, before `onEnd`.
+   * One of the endpoints is a StreamEndpoint, and both are usable. The tally counts it as over before `onEnd` is called.
    */
   constructor(
     a: NativeEndpoint | StreamEndpoint,
     b: NativeEndpoint | StreamEndpoint,
     options: JoinOptions,
-    hooks: MoveHooks & { readonly onOver: () => void },
+    tally: StreamTally,
   ) {
     this.#options = options
-    this.#onOver = hooks.onOver
+    this.#tally = tally
     const limits = readJoinLimits(options)
     const converted = { ...options, ...onStreams('aToB', options.aToB), ...onStreams('bToA', options.bToA) }
     if (a instanceof StreamEndpoint && b instanceof StreamEndpoint) {
-      this.#inner = streamJoin(a, b, converted, this.#onOver)
+      this.#inner = streamJoin(a, b, converted, tally)
       return
     }
     const native = a instanceof NativeEndpoint ? a : b
@@ -63,7 +64,8 @@ export class MixedJoin implements Join {
     }
     this.#leaving = native
     other.hold()
-    moveToStream(native, true, hooks, (moved) => {
+    tally.add('joins.now')
+    moveToStream(native, true, tally, (moved) => {
       this.#arrived()
       const held = other.letGo()
       if (moved === undefined) {
@@ -72,7 +74,7 @@ export class MixedJoin implements Join {
         this.#lost()
       } else {
         const [one, two] = native === a ? [moved, other] : [other, moved]
-        this.#begin(streamJoin(one, two, converted, this.#onOver))
+        this.#begin(streamJoin(one, two, converted, tally))
         native.settleMove(moved)
       }
       held?.run()
@@ -133,13 +135,13 @@ export class MixedJoin implements Join {
 
   #arrived(): void {
     this.#leaving = undefined
+    this.#tally.add('joins.now', -1)
     clearTimeout(this.#timer)
     this.#options.signal?.removeEventListener('abort', this.#abort)
   }
 
   /** The plain side's connection broke, or was given up, before it could be moved. */
   #lost(): void {
-    this.#onOver()
     const reason = this.#ending ?? 'reset'
     const result: JoinResult = {
       ...nothing,
@@ -150,6 +152,7 @@ export class MixedJoin implements Join {
       errno: reason === 'reset' ? 'ECONNRESET' : '',
     }
     this.#result = result
+    this.#tally.joinLost(result)
     try {
       this.#options.onEnd?.(result)
     } finally {

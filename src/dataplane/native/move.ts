@@ -2,6 +2,7 @@ import { Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
 import { StreamEndpoint } from '../stream/endpoint.ts'
 import { secureEndpoint } from '../stream/secure.ts'
+import type { StreamTally } from '../stream/tally.ts'
 import type { TlsOptions } from '../types.ts'
 import type { NativeEndpoint } from './endpoint.ts'
 
@@ -12,21 +13,15 @@ export interface Heir {
   onLost(): void
 }
 
-/** Who keeps account of the descriptors that streams have taken over. */
-export interface MoveHooks {
-  readonly onMoved: () => void
-  readonly onGone: () => void
-}
-
 /**
  * Moves an endpoint from the engine to Node streams, for TLS and for joins with a TLS endpoint: until the engine speaks
  * TLS itself, those run on streams. Calls back once: with the endpoint, or undefined when its connection was lost.
- * `replay`: see {@link NativeEndpoint.release}.
+ * `tally` counts it as its own from then on. `replay`: see {@link NativeEndpoint.release}.
  */
 export function moveToStream(
   endpoint: NativeEndpoint,
   replay: boolean,
-  hooks: MoveHooks,
+  tally: StreamTally,
   onMoved: (moved: StreamEndpoint | undefined) => void,
 ): void {
   const { local, remote } = endpoint
@@ -34,8 +29,8 @@ export function moveToStream(
     onReleased: (fd: number): void => {
       const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true })
       const head = unread.length > 0 ? Buffer.concat(unread) : undefined
-      hooks.onMoved()
-      onMoved(StreamEndpoint.fromSocket(socket, head, { local, remote, onGone: hooks.onGone }))
+      tally.endpointBorn()
+      onMoved(StreamEndpoint.fromSocket(socket, head, { local, remote, onGone: () => tally.endpointGone() }))
     },
     onLost: (): void => onMoved(undefined),
   }
@@ -43,7 +38,11 @@ export function moveToStream(
 }
 
 /** TLS on an endpoint of the engine's, which is used up. Rejects as {@link secureEndpoint}. */
-export function secureNative(endpoint: NativeEndpoint, options: TlsOptions, hooks: MoveHooks): Promise<StreamEndpoint> {
+export function secureNative(
+  endpoint: NativeEndpoint,
+  options: TlsOptions,
+  tally: StreamTally,
+): Promise<StreamEndpoint> {
   const unusable = endpoint.unusable()
   if (unusable !== undefined) return Promise.reject(unusable)
   const timeoutMs = options.handshakeTimeoutMs ?? 10_000
@@ -57,7 +56,7 @@ export function secureNative(endpoint: NativeEndpoint, options: TlsOptions, hook
       },
       Math.min(timeoutMs, 2 ** 31 - 1),
     )
-    moveToStream(endpoint, false, hooks, (moved) => {
+    moveToStream(endpoint, false, tally, (moved) => {
       clearTimeout(timer)
       if (moved === undefined) {
         reject(late ? new MillraceError('ERR_TLS_TIMEOUT', String(timeoutMs)) : new MillraceError('ERR_ENDPOINT_RESET'))

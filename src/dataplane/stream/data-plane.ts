@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
 import { checkAdoptable } from '../adopt-check.ts'
+import type { DataPlaneStats } from '../stats.ts'
 import type {
   DataPlane,
   DataPlaneMode,
-  DataPlaneStats,
   DialOptions,
   DialTarget,
   Endpoint,
@@ -16,6 +16,7 @@ import type {
   RateLimit,
   TlsOptions,
 } from '../types.ts'
+import { workerStats } from '../worker-stats.ts'
 import { dialSocket } from './dial.ts'
 import { StreamEndpoint } from './endpoint.ts'
 import { streamJoin } from './join.ts'
@@ -23,18 +24,15 @@ import { type ListenerOwner, streamListen } from './listener.ts'
 import { StreamRateLimit } from './rate-limit.ts'
 import { secureEndpoint } from './secure.ts'
 import { takeSocket } from './take-socket.ts'
+import { StreamTally } from './tally.ts'
 
 /** The data plane on Node streams and `node:tls`, for every platform. */
 export class StreamDataPlane implements DataPlane, ListenerOwner {
   readonly kind = 'stream'
   readonly mode: DataPlaneMode
-  #endpoints = 0
-  #joins = 0
+  readonly #tally = new StreamTally()
   #listeners = 0
   readonly #onGone = (): void => this.endpointGone()
-  readonly #onJoinOver = (): void => {
-    this.#joins -= 1
-  }
 
   /** `mode` is what was asked for; `native` and the like say that streams stand in. */
   constructor(mode: DataPlaneMode = 'stream') {
@@ -52,15 +50,20 @@ export class StreamDataPlane implements DataPlane, ListenerOwner {
   }
 
   async dial(target: DialTarget, options: DialOptions = {}): Promise<Endpoint> {
-    const socket = await dialSocket(target, options)
-    this.endpointBorn()
+    this.#tally.add('dials')
+    const socket = await dialSocket(target, options).catch((error: unknown) => {
+      // A dial that its caller gave up has not failed.
+      if (options.signal?.aborted !== true) this.#tally.add('dialsFailed')
+      throw error
+    })
+    this.#tally.endpointBorn()
     return StreamEndpoint.fromSocket(socket, undefined, { onGone: this.#onGone })
   }
 
   adopt(socket: Socket, head?: Uint8Array): Endpoint {
     checkAdoptable(socket)
     const taken = takeSocket(socket)
-    this.endpointBorn()
+    this.#tally.endpointBorn()
     const bytes = Buffer.concat([head ?? Buffer.alloc(0), ...taken.unread])
     return StreamEndpoint.fromSocket(taken.socket, bytes, { onGone: this.#onGone })
   }
@@ -70,9 +73,7 @@ export class StreamDataPlane implements DataPlane, ListenerOwner {
   }
 
   join(a: Endpoint, b: Endpoint, options: JoinOptions = {}): Join {
-    const join = streamJoin(ours(a), ours(b), options, this.#onJoinOver)
-    this.#joins += 1
-    return join
+    return streamJoin(ours(a), ours(b), options, this.#tally)
   }
 
   rateLimit(bytesPerSecond: number, burst?: number): RateLimit {
@@ -80,24 +81,33 @@ export class StreamDataPlane implements DataPlane, ListenerOwner {
   }
 
   stats(): DataPlaneStats {
+    const source = this.#tally.snapshot()
     return {
       kind: this.kind,
       mode: this.mode,
-      workers: 0,
-      endpoints: this.#endpoints,
-      joins: this.#joins,
+      threads: 0,
+      endpoints: source('endpoints.now'),
+      joins: source('joins.now'),
       listeners: this.#listeners,
-      spliceFallbacks: {},
       pipes: 0,
+      spliceWorks: false,
+      spliceFallbacks: {},
+      workers: [workerStats('streams', source)],
+      total: workerStats('total', source),
     }
   }
 
-  endpointBorn(): void {
-    this.#endpoints += 1
+  accepted(): void {
+    this.#tally.add('accepted')
+    this.#tally.endpointBorn()
+  }
+
+  refused(): void {
+    this.#tally.add('acceptsRefused')
   }
 
   endpointGone(): void {
-    this.#endpoints -= 1
+    this.#tally.endpointGone()
   }
 
   listenerGone(): void {

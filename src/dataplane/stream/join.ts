@@ -4,20 +4,16 @@ import type { Join, JoinOptions } from '../types.ts'
 import type { StreamEndpoint } from './endpoint.ts'
 import { StreamJoin } from './live-join.ts'
 import { StreamRateLimit } from './rate-limit.ts'
+import type { StreamTally } from './tally.ts'
 
 /**
- * Joins two endpoints on Node streams. `onOver` is called when the join is over, before `onEnd`. Throws ERR_SOCKET_SAME,
+ * Joins two endpoints on Node streams. `tally` counts it: as over before `onEnd` is called. Throws ERR_SOCKET_SAME,
  * ERR_OPTION, ERR_ENDPOINT_CLOSED, ERR_ENDPOINT_JOINED or ERR_ENDPOINT_BUSY before anything is taken.
  *
  * A TLS peer that ends without close_notify counts as one that ended well: `node:tls` reports both as 'end' and has no
  * way to tell them apart, so the reason `truncated` does not occur here.
  */
-export function streamJoin(
-  a: StreamEndpoint,
-  b: StreamEndpoint,
-  options: JoinOptions = {},
-  onOver: () => void = () => {},
-): Join {
+export function streamJoin(a: StreamEndpoint, b: StreamEndpoint, options: JoinOptions, tally: StreamTally): Join {
   if (a === b) throw new MillraceError('ERR_SOCKET_SAME')
   const limits = readJoinLimits(options)
   for (const rate of [options.aToB?.rate, options.bToA?.rate]) {
@@ -27,5 +23,5 @@ export function streamJoin(
   }
   const unusable = a.unusable() ?? b.unusable()
   if (unusable !== undefined) throw unusable
-  return new StreamJoin(a, b, options, limits, onOver)
+  return new StreamJoin(a, b, options, limits, tally)
 }

@@ -14,7 +14,8 @@ const maxTurns = 1_000
 
 /** Who keeps account of a data plane's objects. */
 export interface ListenerOwner {
-  endpointBorn(): void
+  accepted(): void
+  refused(): void
   endpointGone(): void
   listenerGone(): void
 }
@@ -70,13 +71,14 @@ export class StreamListener implements Listener {
     this.#accepted += 1
     if (this.#live >= (this.#options.maxEndpoints ?? Number.POSITIVE_INFINITY)) {
       this.#refused += 1
+      this.#owner.refused()
       socket.on('error', () => {})
       if (this.address.family === 'unix') socket.destroy()
       else socket.resetAndDestroy()
       return
     }
     this.#live += 1
-    this.#owner.endpointBorn()
+    this.#owner.accepted()
     if (this.#batch.length === 0) setImmediate(() => this.#deliver())
     this.#batch.push(StreamEndpoint.fromSocket(socket, undefined, { onGone: this.#onGone }))
   }

@@ -9,6 +9,7 @@ import { callerPart, makeDirection } from './make-direction.ts'
 import type { Port } from './port.ts'
 import type { PortWatcher } from './port-roles.ts'
 import type { Pump } from './pump.ts'
+import type { StreamTally } from './tally.ts'
 import { clearDeadline, now, setDeadline, type Timed } from './wheel.ts'
 
 /** After a peer's reset: the time for what it sent before to reach the other side's kernel, ms. */
@@ -33,7 +34,7 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
   readonly #limits: JoinLimits
   readonly #signal: AbortSignal | undefined
   readonly #onEnd: ((result: JoinResult) => void) | undefined
-  readonly #onOver: () => void
+  readonly #tally: StreamTally
   readonly #startedAt = now()
   readonly #abort = (): void => this.destroy()
   /** `flushing`, then `grace`: a peer has failed, and the other side gets what came before. */
@@ -52,11 +53,11 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
   #done: Promise<JoinResult> | undefined
   #resolve: ((result: JoinResult) => void) | undefined
 
-  constructor(a: StreamEndpoint, b: StreamEndpoint, options: JoinOptions, limits: JoinLimits, onOver: () => void) {
+  constructor(a: StreamEndpoint, b: StreamEndpoint, options: JoinOptions, limits: JoinLimits, tally: StreamTally) {
     this.#a = a
     this.#b = b
     this.#limits = limits
-    this.#onOver = onOver
+    this.#tally = tally
     this.#onEnd = options.onEnd
     this.#signal = options.signal
     const path: Path = a.encrypted || b.encrypted ? 'tls' : 'stream'
@@ -68,6 +69,7 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
     this.#bToA = makeDirection(this, b, a, fromB.port, fromA.port, options.bToA)
     fromA.port.watcher = fromB.port.watcher = this
     this.#signal?.addEventListener('abort', this.#abort, { once: true })
+    tally.joinBegun(this)
     this.#aToB.start(fromA.unread)
     this.#bToA.start(fromB.unread)
     this.#schedule()
@@ -214,7 +216,7 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
     this.#bToA.stop()
     this.#a.joinEnded()
     this.#b.joinEnded()
-    this.#onOver()
+    this.#tally.joinOver(this, this.#result)
     process.nextTick(() => this.#report())
   }
 

@@ -113,7 +113,7 @@ test('addon: wrong arguments are refused, and change nothing', { skip }, () => {
   const wrong: unknown = 'no function'
   for (const call of [
     () => addon.flush(1),
-    () => addon.stats(new Float64Array(20)),
+    () => addon.shape(new Float64Array(3)),
     () => addon.drain(new Uint8Array(), new Uint8Array()),
   ]) {
     assert.throws(call, TypeError, 'before attach')
@@ -125,6 +125,8 @@ test('addon: wrong arguments are refused, and change nothing', { skip }, () => {
   )
   assert.throws(() => addon.attach(1, () => {}), TypeError)
   assert.throws(() => addon.read(wrong as number, 1, 1), TypeError)
+  assert.throws(() => addon.shape(new Float64Array(2)), TypeError)
+  assert.throws(() => addon.statistics(new BigUint64Array(1)), TypeError, 'too small for a row')
   assert.throws(() => addon.join(new Float64Array(3), undefined, undefined, undefined, undefined), TypeError)
   // No such cell, no such address, no such endpoint.
   assert.throws(() => addon.join(new Float64Array(13), undefined, undefined, undefined, undefined), TypeError)
@@ -208,7 +210,7 @@ test('workers: MILLRACE_WORKERS is checked before anything starts', { skip }, as
   const script = file(
     'workers.ts',
     `import { createDataPlane } from ${JSON.stringify(join(root, 'src/dataplane/create.ts'))}
-    try { console.log(createDataPlane().stats().workers) } catch (error) { console.log(error.code) }`,
+    try { console.log(createDataPlane().stats().threads) } catch (error) { console.log(error.code) }`,
   )
   const asked = ['0', '65', '-1', '1.5', 'two', '1e1', '1', '3', '64']
   const answers = await Promise.all(asked.map((words) => runChild(script, [], { MILLRACE_WORKERS: words })))
