@@ -1,5 +1,6 @@
 import type { Contender } from '../lib/contender.ts'
 import { hops } from './hops.ts'
+import { tunnels } from './tunnels.ts'
 
 /** Every contender, in the order of the report. */
-export const contenders: readonly Contender[] = [...hops]
+export const contenders: readonly Contender[] = [...hops, ...tunnels]

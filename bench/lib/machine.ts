@@ -30,11 +30,9 @@ function firstLine(program: string, ...args: readonly string[]): string | undefi
       encoding: 'utf8',
       timeout: 5_000,
     })
-    return output
-      .split('\n')
-      .find((line) => /\d\.\d/.test(line))
-      ?.trim()
-      .slice(0, 80)
+    const lines = output.split('\n').filter((line) => /\d\.\d/.test(line))
+    // rathole says when it was built before it says what it is.
+    return (lines.find((line) => /version/i.test(line)) ?? lines[0])?.trim().replace(/\s+/g, ' ').slice(0, 80)
   } catch {
     return 'unknown'
   }

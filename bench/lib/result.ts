@@ -30,9 +30,9 @@ export interface Result {
   readonly verdicts: readonly Verdict[]
 }
 
-/** Six digits are more than any figure here is exact to. */
+/** Five digits are more than any figure here is exact to. */
 function short(value: unknown): unknown {
-  return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value
+  return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(5)) : value
 }
 
 const lists = ['scenarios', 'contenders', 'failures', 'rows', 'verdicts'] as const

@@ -87,6 +87,13 @@ export async function inFreshPlace(
   }
 }
 
+/** The figures, all of which are numbers: nothing divided by nothing is a measurement that was too short. */
+function finite(figures: Figures): Figures {
+  const broken = Object.entries(figures).find(([, value]) => !Number.isFinite(value))
+  if (broken !== undefined) throw new Error(`nothing to make ${broken[0]} of: too short a measurement`)
+  return figures
+}
+
 /** Measures one case, the contenders one after another in each round. One that fails has no rows. */
 export async function takeTurns(
   bench: Bench,
@@ -98,7 +105,7 @@ export async function takeTurns(
   for (let round = 0; round < (of.rounds ?? bench.effort.rounds); round += 1) {
     for (const [name, rounds] of figures) {
       try {
-        rounds.push(await measure(name))
+        rounds.push(finite(await measure(name)))
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error)
         bench.fail({ scenario: of.scenario, case: of.case, contender: name, message })

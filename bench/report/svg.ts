@@ -1,0 +1,110 @@
+/** Horizontal bars with min–max whiskers, as SVG; its colours follow the reader's light or dark scheme. */
+import { figure } from '../lib/verdicts.ts'
+
+/** One bar. */
+export interface PlotBar {
+  readonly label: string
+  /** `main`: what we ship; `own`: other modes of ours; `base`: no relay at all. */
+  readonly family: 'main' | 'own' | 'other' | 'base'
+  readonly median: number
+  readonly min: number
+  readonly max: number
+}
+
+/** Bars that share an axis. */
+export interface Panel {
+  readonly title: string
+  readonly bars: readonly PlotBar[]
+}
+
+/** A picture. */
+export interface Picture {
+  readonly title: string
+  /** The unit, and which way is better. */
+  readonly subtitle: string
+  readonly panels: readonly Panel[]
+}
+
+const panelWidth = 430
+const margin = 16
+const titleHeight = 52
+const panelTitleHeight = 26
+const rowHeight = 19
+const barHeight = 12
+const labelWidth = 104
+const valueWidth = 128
+const barsWidth = panelWidth - labelWidth - valueWidth
+
+const style = `
+text { font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2328 }
+.title { font-size: 16px; font-weight: 600 } .panel { font-weight: 600 }
+.soft { fill: #59636e } .value { font-variant-numeric: tabular-nums } .end { text-anchor: end }
+.back { fill: #ffffff } .axis { stroke: #d1d9e0 } .whisker { stroke: #1f2328; stroke-width: 1.2; fill: none }
+.main { fill: #0969da } .own { fill: #80b7f5 } .other { fill: #a3abb4 } .base { fill: #d8dde3 }
+@media (prefers-color-scheme: dark) {
+text { fill: #f0f6fc } .soft { fill: #9198a1 } .back { fill: #0d1117 } .axis { stroke: #3d444d }
+.whisker { stroke: #f0f6fc } .main { fill: #3b8eea } .own { fill: #27568f } .other { fill: #6e7681 } .base { fill: #3d444d }
+}
+`
+
+function escapeXml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+}
+
+/** A coordinate, in tenths of a pixel at most, so that files stay small and the same. */
+function at(value: number): string {
+  return String(Math.round(value * 10) / 10)
+}
+
+function drawBar(bar: PlotBar, scale: number, x: number, y: number): string {
+  const zero = x + labelWidth
+  const middle = y + rowHeight / 2
+  const [from, to] = [zero + bar.min * scale, zero + bar.max * scale]
+  const [top, bottom] = [at(middle - 3), at(middle + 3)]
+  const ends = `M${at(from)} ${top}V${bottom}M${at(to)} ${top}V${bottom}`
+  const range = `${figure(bar.min)}–${figure(bar.max)}`
+  return [
+    `<text class="end${bar.family === 'main' ? ' panel' : ''}" x="${at(zero - 8)}" y="${at(middle + 4)}">${escapeXml(bar.label)}</text>`,
+    `<rect class="${bar.family}" x="${at(zero)}" y="${at(middle - barHeight / 2)}" width="${at(Math.max(0, bar.median * scale))}" height="${barHeight}" rx="1.5"/>`,
+    `<path class="whisker" d="M${at(from)} ${at(middle)}H${at(to)}${ends}"/>`,
+    `<text class="value" x="${at(x + panelWidth - valueWidth + 10)}" y="${at(middle + 4)}">${figure(bar.median)} <tspan class="soft">(${range})</tspan></text>`,
+  ].join('\n')
+}
+
+function drawPanel(panel: Panel, x: number, y: number): string {
+  const largest = Math.max(...panel.bars.map(({ max }) => max), 0)
+  const scale = largest > 0 ? barsWidth / largest : 0
+  const top = y + panelTitleHeight
+  const bottom = top + panel.bars.length * rowHeight
+  const zero = at(x + labelWidth)
+  return [
+    `<text class="panel" x="${at(x + labelWidth)}" y="${at(y + 17)}">${escapeXml(panel.title)}</text>`,
+    ...panel.bars.map((bar, index) => drawBar(bar, scale, x, top + index * rowHeight)),
+    `<path class="axis" d="M${zero} ${at(top - 2)}V${at(bottom + 2)}"/>`,
+  ].join('\n')
+}
+
+/** The picture as an SVG document, panels two to a line. The same input gives the same bytes. */
+export function drawPicture({ title, subtitle, panels }: Picture): string {
+  const columns = panels.length > 1 ? 2 : 1
+  const parts: string[] = []
+  let y = titleHeight
+  for (let index = 0; index < panels.length; index += columns) {
+    const line = panels.slice(index, index + columns)
+    for (const [column, panel] of line.entries())
+      parts.push(drawPanel(panel, margin + column * (panelWidth + margin), y))
+    y += panelTitleHeight + Math.max(...line.map(({ bars }) => bars.length)) * rowHeight + 14
+  }
+  const width = margin + columns * (panelWidth + margin)
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y}" width="${width}" height="${y}" role="img">`,
+    `<title>${escapeXml(title)}</title><desc>${escapeXml(subtitle)}; bars are medians, whiskers from the least to the greatest round</desc>`,
+    `<style>${style}</style>`,
+    `<rect class="back" width="${width}" height="${y}" rx="6"/>`,
+    `<text class="title" x="${margin}" y="26">${escapeXml(title)}</text>`,
+    `<text class="soft" x="${margin}" y="44">${escapeXml(subtitle)}</text>`,
+    ...parts,
+    '</svg>',
+    '',
+  ].join('\n')
+}

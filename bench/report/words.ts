@@ -1,0 +1,38 @@
+/** What a reader must know to judge the figures, scenario by scenario. */
+
+/** How everything was measured, and what that can't show. */
+export const method: readonly string[] = [
+  'Everything that relays (of a tunnel both relay and agent) is pinned to one core and the load (visitors and service) to another, for every contender alike, except in `scaling`.',
+  'The contenders of a case take turns: round one of each, then round two of each, and so on. A figure is the median of the rounds, with the least and the greatest behind it. What disturbs the machine for a while then disturbs all.',
+  'A verdict is the median of the ratios round by round, with 5 % tolerance on p99 and rates and none on CPU, memory and counts.',
+  'CPU is the time that the relaying processes ran, all threads, in user and kernel mode, from `/proc/PID/task/TID/schedstat`. On loopback the kernel handles the receipt of a segment in the context of its sender, so part of the far end’s TCP work is charged to whoever sends, of every contender alike.',
+  '“Core busy” is CPU time over time for the relaying processes: near 100 % the contender was the limit; well below, the load, the kernel or waiting was, and its rate says little about what it could do. CPU per GB and per round trip hold in both cases.',
+  '`direct` is the load without any relay. It shows that the load programs are not the limit: where a contender comes near it, its rate is the load’s.',
+]
+
+/** What a loopback on two cores does not show. */
+export const hidden: readonly string[] = [
+  'There is no network card: no interrupts, no DMA, no receive coalescing. The MTU of loopback is 65 536, so the kernel works on segments of up to 64 KiB; `mtu1500` is the case for small ones.',
+  'The round-trip time is a few microseconds and nothing is lost. Congestion control, buffers on long paths and head-of-line blocking in one shared connection (frp with tcpMux, chisel) cost nothing here and do elsewhere.',
+  'Copying is cheap while all data fits the processor’s caches. Memory bandwidth that many flows compete for is not measured.',
+  'Latencies include the scheduling of two processes (three in a tunnel) on one core. They compare contenders; they predict nothing about a network.',
+  'Each contender is limited to one core, and those with threads to one thread, so nothing here says how any of them scales over many cores.',
+]
+
+/** What is particular to a scenario. */
+export const remarks: Readonly<Record<string, string>> = {
+  bulk: 'The sink throws its bytes away in the kernel (`MSG_TRUNC`), so that it is not the limit. GB are 10⁹ bytes, counted once however many processes they pass.',
+  echo: 'One message is under way on each connection. On one connection the rate is mostly the time of wake-ups; on 256 the relay’s core is the limit.',
+  connect:
+    'Each visit is a connection of its own through relay and agent, with 64 bytes there and back, and ends with a FIN that the tunnel has to carry. Tunnels with one shared connection open none between relay and agent; those with a reserve open it in advance.',
+  'proxy-connect':
+    'Of each visitor ours tells JavaScript, which chooses where to dial; HAProxy and nginx are configured and decide in C.',
+  idle: 'Resident memory is that of the relaying processes; the kernel’s socket buffers are in none of the figures. Garbage collectors of other projects were not forced.',
+  mixed:
+    'Pings are sent at a fixed rate, whether answers come or not, by a process that the scheduler prefers. One bulk flow has no limit but the machine, or is paced to 2 Gbit/s by its sender.',
+  handover:
+    'What the library costs somebody who accepts sockets with Node: `accept-destroy` only accepts and destroys them.',
+  mtu1500: 'The kernel’s work per packet dominates, and is the same for all.',
+  cold: 'Interpreters and dynamic libraries were in the page cache.',
+  scaling: 'Load and relay share all cores: what one gains the other loses. There is no verdict on two cores.',
+}
