@@ -223,10 +223,9 @@ void Join::end(EndReason reason, int error) {
       }
     }
   } else {
-    // Whoever broke the connection is only closed; the other side learns of it by RST. A refusal of the system's is
-    // nobody's doing: both learn of it.
-    a_.close_now(failed_ != &a_ || reason != EndReason::Reset);
-    b_.close_now(failed_ != &b_ || reason != EndReason::Reset);
+    // Both learn of it by RST: also the failed side, which may have failed for the system's reasons, not for its own.
+    a_.close_now(true);
+    b_.close_now(true);
   }
   report(worker_, spec_, reason, error, &a_to_b_, &b_to_a_, worker_.now - started_, closed);
   worker_.remove(*this);

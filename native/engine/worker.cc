@@ -16,8 +16,8 @@ constexpr uint32_t kDataEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EP
 constexpr int kEventsPerTurn = 256;
 // Edge-triggered, so that nobody has to read it: each write is an edge.
 constexpr uint32_t kWakeEvents = EPOLLIN | EPOLLET;
-// How long a worker rests whose epoll refuses to wait. Commands and timers still get their turn.
-constexpr std::chrono::milliseconds kRefusedWait{5};
+// How long a worker rests whose epoll refuses to wait, lest it run hot. Commands and timers still get their turn.
+constexpr std::chrono::milliseconds kRefusedWait{1};
 
 }  // namespace
 
@@ -120,7 +120,7 @@ void Worker::turn() {
   if (timeout != 0) publish();
   epoll_event events[kEventsPerTurn];
   const int count = sys.epoll_wait(epoll_, events, kEventsPerTurn, timeout);
-  if (count < 0 && errno != EINTR) std::this_thread::sleep_for(kRefusedWait);
+  if (count < 0) std::this_thread::sleep_for(kRefusedWait);
   now = sys.clock();
   stats.add(Stat::Turns);
   if (timeout != 0) stats.add(Stat::Sleeps);
