@@ -3,7 +3,7 @@
  *
  *     npm run bench:report -- [FILE…]
  *
- * Without files: all of bench/results/*.json. Of several runs each scenario is taken from the newest that has it.
+ * Without files: all of bench/results/*.json. Of several runs each case is taken from the newest that has it.
  * bench/results/notes.md, if there is one, becomes a chapter of the report.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

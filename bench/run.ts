@@ -1,7 +1,7 @@
 /**
  * The bench.
  *
- *     npm run bench -- [scenario…] [--only CONTENDER,…] [--quick] [--json FILE]
+ *     npm run bench -- [scenario…] [--only CONTENDER,…] [--case WORDS] [--quick] [--json FILE]
  *
  * Contenders take turns round by round, at least seven rounds; everything that relays is pinned to one core and the
  * load to another. Needs Linux and a C++ compiler. The exit code is 2 for wrong usage, 1 when a contender failed in a
@@ -28,6 +28,11 @@ function fail(message: string): never {
   process.exit(2)
 }
 
+/** A word as a shell takes it. */
+function quoted(word: string): string {
+  return /^[\w.,/=-]+$/.test(word) ? word : `'${word}'`
+}
+
 function readCommandLine(): ReturnType<typeof readArguments> {
   try {
     const known = { scenarios: scenarios.map(({ name }) => name), contenders: all.map(({ name }) => name) }
@@ -38,7 +43,8 @@ function readCommandLine(): ReturnType<typeof readArguments> {
   }
 }
 
-const { help, scenarios: chosen, only, effort, json } = readCommandLine()
+const { help, scenarios: chosen, only, cases, effort, json } = readCommandLine()
+const wants = (name: string): boolean => cases.length === 0 || cases.some((words) => name.includes(words))
 if (help) {
   say(usage)
   process.exit(0)
@@ -73,7 +79,7 @@ function save(ran: readonly string[], rows: readonly Row[]): void {
     machine,
     commit,
     date: new Date().toISOString(),
-    command: `npm run bench -- ${process.argv.slice(2).join(' ')}`.trim(),
+    command: `npm run bench -- ${process.argv.slice(2).map(quoted).join(' ')}`.trim(),
     effort,
     scenarios: scenarios.filter(({ name }) => ran.includes(name)).map(({ name, about }) => ({ name, about })),
     contenders: all.map(({ name, kind, note }) => ({ name, kind, note, missing: missing.get(name) ?? [] })),
@@ -93,7 +99,7 @@ for (const scenario of scenarios.filter(({ name }) => chosen.includes(name))) {
       (only?.has(name) ?? true) &&
       scenario.contenders.some((pick) => (pick === '*' && kind !== 'base') || pick === name || pick === `${kind}s`),
   )
-  const bench: Bench = { effort, contenders: wanted, say, fail: report }
+  const bench: Bench = { effort, contenders: wanted, wants, say, fail: report }
   say(`\n${scenario.name}: ${scenario.about}`)
   rows.push(...(await scenario.run(bench)))
   ran.push(scenario.name)

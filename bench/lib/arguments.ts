@@ -4,10 +4,12 @@ import { minRounds } from './bars.ts'
 import type { Effort } from './scenario.ts'
 
 /** How the bench is called. */
-export const usage = `usage: npm run bench -- [scenario…] [--only CONTENDER,…] [--quick] [--rounds N] [--scale X] [--json FILE]
+export const usage = `usage: npm run bench -- [scenario…] [--only CONTENDER,…] [--case WORDS]… [--quick] [--rounds N]
+                          [--scale X] [--json FILE]
 
   scenario…   what to measure; default: everything
   --only      these contenders, where a scenario takes them
+  --case      only cases with these words in their name, such as '64 B'; may be given several times
   --quick     3 rounds of 0.4 of the bytes and seconds: a first look, too short for verdicts
   --rounds    rounds of each case (default 7, which a verdict needs)
   --scale     multiplies bytes and seconds of each measurement (default 1)
@@ -19,6 +21,8 @@ export interface Arguments {
   /** Names of scenarios, in the order of the report. */
   readonly scenarios: readonly string[]
   readonly only?: ReadonlySet<string>
+  /** Parts of the names of the cases to measure; none: all. */
+  readonly cases: readonly string[]
   readonly effort: Effort
   readonly json?: string
 }
@@ -48,6 +52,7 @@ export function readArguments(
   return {
     help: values.help,
     scenarios: positionals.length === 0 ? known.scenarios : pick(positionals, known.scenarios, 'scenario'),
+    cases: values.case ?? [],
     effort: { rounds, scale },
     ...(only === undefined ? {} : { only }),
     ...(values.json === undefined ? {} : { json: values.json }),
@@ -62,6 +67,7 @@ function parse(words: readonly string[]) {
       options: {
         help: { type: 'boolean', short: 'h', default: false },
         only: { type: 'string' },
+        case: { type: 'string', multiple: true },
         quick: { type: 'boolean', default: false },
         rounds: { type: 'string' },
         scale: { type: 'string' },

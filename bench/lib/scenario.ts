@@ -16,6 +16,8 @@ export interface Bench {
   readonly effort: Effort
   /** Those asked for whose programs are here. */
   readonly contenders: readonly Contender[]
+  /** Whether a case was asked for. */
+  wants(name: string): boolean
   say(text: string): void
   /** A contender has no figures in a case, and why. */
   fail(failure: Failure): void
@@ -101,6 +103,7 @@ export async function takeTurns(
   contenders: readonly string[],
   measure: (contender: string) => Promise<Figures>,
 ): Promise<Row[]> {
+  if (!bench.wants(of.case)) return []
   const figures = new Map<string, Figures[]>(contenders.map((name) => [name, []]))
   for (let round = 0; round < (of.rounds ?? bench.effort.rounds); round += 1) {
     for (const [name, rounds] of figures) {

@@ -14,12 +14,15 @@ const list = (items: readonly string[]): string => items.map((item) => `- ${item
 
 function runTable({ runs, sections }: Merged): string {
   const lines = runs.map((run, index) => {
-    const of = sections.filter((section) => section.run === index).map(({ name }) => name)
+    const of = sections.flatMap(({ name, cases }) => {
+      const own = cases.filter((each) => each.run === index).map((each) => each.name)
+      return own.length === 0 ? [] : [own.length === cases.length ? name : `${name} (${own.join(', ')})`]
+    })
     const { rounds, scale } = run.effort
     const effort = `${rounds} rounds${scale === 1 ? '' : `, ${scale} of the bytes and seconds`}`
     return [run.date.slice(0, 16).replace('T', ' '), `\`${run.commit}\``, `\`${run.command}\``, effort, of.join(', ')]
   })
-  return table(['date (UTC)', 'commit', 'command', 'effort', 'scenarios taken from it'], lines)
+  return table(['date (UTC)', 'commit', 'command', 'effort', 'taken from it'], lines)
 }
 
 function machineTable({ runs }: Merged): string {
@@ -34,18 +37,27 @@ function machineTable({ runs }: Merged): string {
   return table(['machine', 'kernel', 'congestion control', 'Node', 'programs'], different)
 }
 
+/** Judges each case by the run it comes from. */
+function judgeSection({ runs }: Merged, { name, cases }: Section): readonly Verdict[] {
+  const own = bars.filter(({ scenario }) => scenario === name)
+  return own.flatMap((bar) =>
+    bar.cases.flatMap((of) => {
+      const run = cases.find((each) => each.name === of)?.run
+      return judgeAll([{ ...bar, cases: [of] }], [name], run === undefined ? [] : (runs[run]?.rows ?? []))
+    }),
+  )
+}
+
 function summary(verdicts: readonly Verdict[]): string {
   const count = (passed: boolean | undefined): number => verdicts.filter((verdict) => verdict.passed === passed).length
   return `${count(true)} comparisons passed, ${count(false)} missed, ${count(undefined)} could not be judged.`
 }
 
 function sectionText(section: Section, plots: readonly DrawnPlot[]): string {
-  const cases = [...new Set(section.rows.map((row) => row.case))]
   const pictures = plots.map(({ file, title }) => `![${title}](benchmark/${file})`)
-  const tables = cases.map((name) => {
-    const rows = section.rows.filter((row) => row.case === name)
-    return `<details><summary>${name}</summary>\n\n${caseTable(rows)}\n\n</details>`
-  })
+  const tables = section.cases.map(
+    ({ name, rows }) => `<details><summary>${name}</summary>\n\n${caseTable(rows)}\n\n</details>`,
+  )
   const failures = section.failures.map(
     (failure) => `No figures of ${failure.contender} in “${failure.case}”: ${failure.message.split('\n')[0] ?? ''}`,
   )
@@ -56,7 +68,9 @@ function sectionText(section: Section, plots: readonly DrawnPlot[]): string {
 }
 
 function contenderText({ contenders, sections }: Merged): string {
-  const present = new Set(sections.flatMap(({ rows }) => rows.map(({ contender }) => contender)))
+  const present = new Set(
+    sections.flatMap(({ cases }) => cases.flatMap(({ rows }) => rows.map(({ contender }) => contender))),
+  )
   const there = contenders.filter(({ name }) => present.has(name)).map(({ name, kind, note }) => [name, kind, note])
   const absent = contenders
     .filter(({ name, missing }) => !present.has(name) && missing.length > 0)
@@ -73,7 +87,7 @@ export function renderReport(results: readonly Result[], order: readonly string[
   const merged = mergeResults(results, order)
   if (merged.sections.length === 0) throw new Error('these results have no figures of any scenario')
   const plots = drawPlots(merged)
-  const verdicts = merged.sections.flatMap(({ name, rows }) => judgeAll(bars, [name], rows))
+  const verdicts = merged.sections.flatMap((section) => judgeSection(merged, section))
   const sections = merged.sections.map((section) =>
     sectionText(
       section,

@@ -79,7 +79,8 @@ export interface DrawnPlot {
 /** Draws every picture that there are figures for. */
 export function drawPlots({ sections }: Merged): readonly DrawnPlot[] {
   return plots.flatMap(({ file, title, scenario, metric, cases }) => {
-    const rows = sections.find(({ name }) => name === scenario)?.rows.filter((row) => row.metric === metric) ?? []
+    const measured = sections.find(({ name }) => name === scenario)?.cases ?? []
+    const rows = measured.flatMap((each) => each.rows).filter((row) => row.metric === metric)
     const names = cases ?? [...new Set(rows.map((row) => row.case))]
     const panels = names.flatMap((name) => {
       const bars = rows

@@ -33,16 +33,24 @@ describe('a result', () => {
 })
 
 describe('several results', () => {
-  it('become one, each scenario in whole from its newest run', () => {
+  it('become one, each case in whole from its newest run', () => {
     const old = sampleResult()
     const echo = rowsOf('echo', '64 B x 32', 'adaptive', rounds({ p99_us: 90 }))
-    const older = sampleResult({ date: '2026-11-21T20:00:00.000Z', rows: [...echo, ...bulkRows()], commit: 'aaa' })
+    const older = sampleResult({
+      date: '2026-11-21T20:00:00.000Z',
+      rows: [...echo, ...bulkRows(), ...bulkRows('8 flows up')],
+      commit: 'aaa',
+    })
     const merged = mergeResults([old, older], order)
     assert.deepEqual(
-      merged.sections.map(({ name, run }) => [name, merged.runs[run]?.commit]),
+      merged.sections.flatMap(({ name, cases }) =>
+        cases.map((each) => [name, each.name, merged.runs[each.run]?.commit]),
+      ),
       [
-        ['bulk', '0123456789ab'],
-        ['echo', 'aaa'],
+        ['bulk', '1 flow down', '0123456789ab'],
+        ['bulk', '8 flows up', 'aaa'],
+        ['bulk', '8 flows down', '0123456789ab'],
+        ['echo', '64 B x 32', 'aaa'],
       ],
     )
   })

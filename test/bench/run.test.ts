@@ -34,18 +34,34 @@ describe('the command line of the bench', () => {
     assert.deepEqual(readArguments([], known), {
       help: false,
       scenarios: ['bulk', 'echo', 'idle'],
+      cases: [],
       effort: { rounds: 7, scale: 1 },
     })
   })
 
   it('takes scenarios in the order of the report, contenders and effort', () => {
-    const words = ['idle', 'bulk', '--only', 'copy', '--quick', '--rounds', '9', '--scale', '0.01', '--json', 'x.json']
+    const words = [
+      'idle',
+      'bulk',
+      '--only',
+      'copy',
+      '--case',
+      '64 B',
+      '--quick',
+      '--rounds',
+      '9',
+      '--scale',
+      '0.01',
+      '--json',
+      'x',
+    ]
     assert.deepEqual(readArguments(words, known), {
       help: false,
       scenarios: ['bulk', 'idle'],
       only: new Set(['copy']),
       effort: { rounds: 9, scale: 0.01 },
-      json: 'x.json',
+      cases: ['64 B'],
+      json: 'x',
     })
   })
 
