@@ -9,26 +9,30 @@ const cellsPerChunk = 256
 export class CounterCell {
   readonly chunk: number
   readonly index: number
+  /** The whole chunk's: a view for each cell would weigh more than the cell. */
   readonly #words: BigUint64Array
+  readonly #at: number
 
   constructor(chunk: number, index: number, words: BigUint64Array) {
     this.chunk = chunk
     this.index = index
     this.#words = words
+    this.#at = index * cellWords
   }
 
   get bytes(): PerDirection<bigint> {
-    return { aToB: this.#words[0] ?? 0n, bToA: this.#words[1] ?? 0n }
+    const at = this.#at
+    return { aToB: this.#words[at] ?? 0n, bToA: this.#words[at + 1] ?? 0n }
   }
 
   get path(): PerDirection<Path> {
-    const bits = Number(this.#words[4] ?? 0n)
-    return { aToB: (bits & 1) === 0 ? 'copy' : 'splice', bToA: (bits & 2) === 0 ? 'copy' : 'splice' }
+    const bits = this.#words[this.#at + 4] ?? 0n
+    return { aToB: (bits & 1n) === 0n ? 'copy' : 'splice', bToA: (bits & 2n) === 0n ? 'copy' : 'splice' }
   }
 
   /** Back to zero, while nobody writes to it. */
   clear(): void {
-    this.#words.fill(0n)
+    this.#words.fill(0n, this.#at, this.#at + cellWords)
   }
 }
 
@@ -47,7 +51,7 @@ export class CounterCells {
     const memory = new BigUint64Array(new SharedArrayBuffer(cellsPerChunk * cellWords * 8))
     const chunk = this.#addon.cells(memory)
     for (let index = cellsPerChunk - 1; index >= 0; index -= 1) {
-      this.#free.push(new CounterCell(chunk, index, memory.subarray(index * cellWords, (index + 1) * cellWords)))
+      this.#free.push(new CounterCell(chunk, index, memory))
     }
     return this.take()
   }
