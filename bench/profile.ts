@@ -93,7 +93,7 @@ async function profile(tool: Tool, load: Load, seconds: number, out: string, htt
       }
     })
     process.stdout.write(`${tool}: ${await carry(place, relay, load, seconds)}\n`)
-    await relay.finish()
+    await relay.finish(tool === 'heap')
     const pages = readdirSync(folder).filter((name) => name.endsWith('.html'))
     if (pages.length === 0) throw new Error('clinic wrote no page')
     for (const page of pages) process.stdout.write(`${tool}: ${join(folder, page)}\n`)

@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { makeToken } from '../contenders/tunnel-parts.ts'
@@ -19,8 +20,11 @@ export interface ProfiledRelay {
   readonly hostname: string
   /** The relay's own process. */
   readonly pid: number
-  /** Asks the relay to end; resolves once the profiler has written what it found. Rejects when it failed. */
-  finish(): Promise<void>
+  /**
+   * Asks the relay to end; resolves once the profiler has written what it found. Rejects when it failed. `slowly`: a
+   * visitor is kept, so that the relay waits for it and a profiler that writes at the signal gets the time to do so.
+   */
+  finish(slowly: boolean): Promise<void>
 }
 
 /** The process below `pid`, or itself, whose command line has `word`. */
@@ -32,6 +36,20 @@ function findBelow(pid: number, word: string): number | undefined {
   const children = file(`task/${pid}/children`).split(' ').filter(Boolean).map(Number)
   const deeper = children.map((child) => findBelow(child, word)).find((found) => found !== undefined)
   return deeper ?? (file('cmdline').split('\0').includes(word) ? pid : undefined)
+}
+
+/** A visitor whose tunnel is up: the service has answered it. */
+async function visit(host: string, port: number): Promise<Socket> {
+  const socket = connect({ host, port })
+  // An echo of one byte, bench/load/common.h, and that byte.
+  const words = Buffer.alloc(17)
+  words.write('E')
+  words.writeBigUInt64LE(1n, 8)
+  socket.write(words)
+  await once(socket, 'data')
+  // The relay resets it in the end.
+  socket.on('error', () => {})
+  return socket
 }
 
 async function ended(child: ChildProcess): Promise<void> {
@@ -75,9 +93,11 @@ export async function startProfiledRelay(
     httpPort,
     hostname: `bench.${domain}`,
     pid,
-    finish: async () => {
-      process.kill(pid, 'SIGTERM')
+    finish: async (slowly) => {
+      const visitor = slowly ? await visit(host, tcpPort) : undefined
+      process.kill(pid, 'SIGINT')
       await ended(profiler)
+      visitor?.destroy()
     },
   }
 }
