@@ -13,6 +13,8 @@ namespace millrace {
 bool SocketAddress::set_inet(std::string_view host, uint16_t port) {
   storage_ = {};
   std::string text(host);
+  // The system's parsers would stop there and take what is before it.
+  if (text.find('\0') != std::string::npos) return false;
   auto* v4 = reinterpret_cast<sockaddr_in*>(&storage_);
   if (inet_pton(AF_INET, text.c_str(), &v4->sin_addr) == 1) {
     v4->sin_family = AF_INET;
@@ -26,8 +28,9 @@ bool SocketAddress::set_inet(std::string_view host, uint16_t port) {
     text.resize(zone);
     v6->sin6_scope_id = if_nametoindex(name.c_str());
     if (v6->sin6_scope_id == 0) {
-      std::from_chars(name.data(), name.data() + name.size(), v6->sin6_scope_id);
-      if (v6->sin6_scope_id == 0) return false;
+      const char* const end = name.data() + name.size();
+      const auto parsed = std::from_chars(name.data(), end, v6->sin6_scope_id);
+      if (parsed.ec != std::errc() || parsed.ptr != end || v6->sin6_scope_id == 0) return false;
     }
   }
   if (inet_pton(AF_INET6, text.c_str(), &v6->sin6_addr) != 1) return false;

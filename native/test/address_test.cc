@@ -38,6 +38,7 @@ TEST_CASE("address: IPv6, with and without a zone") {
   CHECK(address.pack().scope == 7);
   REQUIRE(address.set_inet("fe80::1%lo", 1));
   CHECK(address.pack().scope == 1);
+  CHECK_FALSE(address.set_inet("fe80::1%7x", 1));
   CHECK_FALSE(address.set_inet("fe80::1%no-such-interface", 1));
 }
 
@@ -47,6 +48,8 @@ TEST_CASE("address: what is no literal is refused") {
     CAPTURE(host);
     CHECK_FALSE(address.set_inet(host, 1));
   }
+  // The system's parser sees what is before the NUL only.
+  CHECK_FALSE(address.set_inet(std::string_view("127.0.0.1\0x", 11), 1));
 }
 
 TEST_CASE("address: unix paths up to 107 bytes") {
