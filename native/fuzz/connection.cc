@@ -1,0 +1,334 @@
+#include "connection.h"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "kernel.h"
+
+namespace millrace::fuzz {
+
+namespace {
+
+long fail(int error) {
+  errno = error;
+  return -1;
+}
+
+}  // namespace
+
+uint32_t Connection::poll() {
+  if (state == State::Fresh) return EPOLLHUP | EPOLLOUT;
+  if (state == State::Connecting) return 0;
+  uint32_t mask = 0;
+  const bool dead = state == State::Dead;
+  const bool ended = fin_arrived || dead;
+  if (dead || (ended && shut) || (!tcp && peer_gone)) mask |= EPOLLHUP;
+  if (ended) mask |= EPOLLIN | EPOLLRDHUP;
+  if (rx_bytes >= (at_mark() ? 2u : 1u)) mask |= EPOLLIN;
+  if (shut || dead || (!tcp && peer_gone) || writable()) mask |= EPOLLOUT;
+  else no_space_ = true;
+  if (urgent_) mask |= EPOLLPRI;
+  if (error_ != 0) mask |= EPOLLERR;
+  return mask;
+}
+
+bool Connection::readable_bytes() const {
+  uint64_t left = rx_bytes;
+  if (at_mark()) --left;
+  return left > 0;
+}
+
+int Connection::take_error() {
+  const int error = error_;
+  error_ = 0;
+  return error;
+}
+
+void Connection::consume(uint64_t length) {
+  rx_bytes -= length;
+  consumed += length;
+  consumed_this_turn += length;
+  while (length > 0) {
+    Packet& first = rx_.front();
+    const uint64_t part = std::min(first.length, length);
+    first.length -= part;
+    length -= part;
+    if (first.length == 0) rx_.pop_front();
+  }
+  ++kernel.progress;
+  carry();
+}
+
+long Connection::recv(uint8_t* buffer, size_t length) {
+  if (state == State::Fresh || state == State::Connecting) return fail(state == State::Fresh ? ENOTCONN : EAGAIN);
+  // At the mark the urgent byte is stepped over, as SO_OOBINLINE is off.
+  if (at_mark()) {
+    rx_.pop_front();
+    --rx_bytes;
+    urgent_ = false;
+  }
+  uint64_t there = 0;
+  for (const Packet& packet : rx_) {
+    if (packet.urgent || there >= length) break;
+    there += packet.length;
+  }
+  const uint64_t taken = std::min<uint64_t>(there, length);
+  if (taken > 0) {
+    std::memcpy(buffer, pattern(stream, consumed), taken);
+    consume(taken);
+    return static_cast<long>(taken);
+  }
+  if (fin_arrived && tcp) return 0;  // SOCK_DONE is asked before the error
+  if (error_ != 0) return fail(take_error());
+  if (fin_arrived || state == State::Dead) return 0;
+  return fail(EAGAIN);
+}
+
+long Connection::splice_to(PipeObject& pipe, size_t length) {
+  if (state == State::Fresh || state == State::Connecting) return fail(state == State::Fresh ? ENOTCONN : EAGAIN);
+  uint64_t moved = 0;
+  // One slot of the pipe for each piece of a packet, of 32 KiB at most.
+  while (moved < length && !rx_.empty() && !rx_.front().urgent && pipe.spans.size() < pipe.slots) {
+    const uint64_t part = std::min({rx_.front().length, length - moved, uint64_t{32} << 10});
+    pipe.spans.push_back({stream, consumed, part});
+    consume(part);
+    moved += part;
+  }
+  if (moved > 0) return static_cast<long>(moved);
+  if (pipe.spans.size() >= pipe.slots) return fail(EAGAIN);
+  // An urgent byte stops it for ever, and looks like the end once the FIN is there.
+  if (fin_arrived && tcp) return 0;
+  if (error_ != 0) return fail(take_error());
+  if (fin_arrived || state == State::Dead) return 0;
+  return fail(EAGAIN);
+}
+
+long Connection::refuse_send() {
+  const int error = take_error();
+  if (!touched) reset_at = kernel.now;
+  touched = true;
+  return fail(error != 0 ? error : EPIPE);
+}
+
+void Connection::accept(uint64_t length) {
+  accepted += length;
+  accepted_at = kernel.now;
+  tx += length;
+  ++kernel.progress;
+  carry();
+}
+
+long Connection::send(const uint8_t* bytes, size_t length) {
+  if (state == State::Fresh || state == State::Connecting) return fail(state == State::Fresh ? EPIPE : EAGAIN);
+  if (state == State::Dead || shut || (!tcp && peer_gone)) return refuse_send();
+  const uint64_t room = sndbuf > tx ? sndbuf - tx : 0;
+  uint64_t taken = std::min<uint64_t>(room, length);
+  if (taken < length) no_space_ = true;
+  if (taken == 0) return fail(EAGAIN);
+  taken = kernel.faults.cut(taken);
+  for (uint64_t checked = 0; checked < taken;) {
+    if (expected.empty()) {
+      kernel.violation("bytes are sent that nobody asked for");
+      break;
+    }
+    Span& span = expected.front();
+    const uint64_t part = std::min({span.length, taken - checked, kPatternRun});
+    if (std::memcmp(bytes + checked, pattern(span.stream, span.position), part) != 0) {
+      kernel.violation("wrong bytes are sent");
+      break;
+    }
+    checked += part;
+    span.position += part;
+    span.length -= part;
+    if (span.length == 0) expected.pop_front();
+  }
+  accept(taken);
+  return static_cast<long>(taken);
+}
+
+long Connection::splice_from(PipeObject& pipe, size_t length) {
+  if (state == State::Fresh || state == State::Connecting) return fail(state == State::Fresh ? EPIPE : EAGAIN);
+  if (pipe.spans.empty()) return fail(EAGAIN);
+  if (state == State::Dead || shut || (!tcp && peer_gone)) return refuse_send();
+  const uint64_t room = kernel.faults.cut(std::min<uint64_t>(sndbuf > tx ? sndbuf - tx : 0, length));
+  uint64_t moved = 0;
+  while (moved < room && !pipe.spans.empty()) {
+    Span& piece = pipe.spans.front();
+    if (expected.empty()) {
+      kernel.violation("bytes are spliced that nobody asked for");
+      break;
+    }
+    Span& span = expected.front();
+    if (piece.stream != span.stream || piece.position != span.position) {
+      kernel.violation("wrong bytes are spliced");
+      break;
+    }
+    const uint64_t part = std::min({piece.length, span.length, room - moved});
+    piece.position += part;
+    piece.length -= part;
+    span.position += part;
+    span.length -= part;
+    moved += part;
+    if (piece.length == 0) pipe.spans.pop_front();
+    if (span.length == 0) expected.pop_front();
+  }
+  if (moved < length) no_space_ = true;
+  if (moved == 0) return fail(EAGAIN);
+  accept(moved);
+  return static_cast<long>(moved);
+}
+
+int Connection::shutdown_write() {
+  if (state != State::Connected) return static_cast<int>(fail(ENOTCONN));
+  shut = end_on_the_way_ = true;
+  ++kernel.progress;
+  kernel.wake(*this);
+  carry();
+  return 0;
+}
+
+// A reset, from either side or the network.
+void Connection::die(int error) {
+  if (state == State::Dead) return;
+  state = State::Dead;
+  error_ = error;
+  touched = true;
+  reset_at = kernel.now;
+  out_.clear();
+  tx = 0;
+  kernel.wake(*this);
+}
+
+void Connection::close(bool hard) {
+  closed = true;
+  ++kernel.progress;
+  if (state == State::Connecting) state = State::Dead;
+  if (state == State::Dead || state == State::Fresh) return;
+  unsent_at_close = tx;
+  if ((tcp && hard) || rx_bytes > 0) {
+    // What its kernel still held for the peer goes with it (unix sockets: was the peer's already).
+    if (tcp) tx = 0;
+    carry();
+    saw_reset = true;
+    state = State::Dead;
+    return;
+  }
+  shut = end_on_the_way_ = true;
+  carry();
+}
+
+void Connection::establish() {
+  if (state != State::Fresh && state != State::Connecting) return;
+  state = State::Connected;
+  kernel.wake(*this);
+}
+
+void Connection::refuse(int error) {
+  if (state == State::Connecting) die(error);
+}
+
+bool Connection::peer_send(uint64_t length, uint64_t packet) {
+  if (state != State::Connected || fin_sent || peer_gone) return false;
+  sent += length;
+  for (; length > 0; length -= std::min(length, packet)) out_.push_back({std::min(length, packet), false});
+  carry();
+  return true;
+}
+
+bool Connection::peer_urgent() {
+  // A second one would make the first part of the stream.
+  if (!tcp || state != State::Connected || fin_sent || peer_gone || urgent_ ||
+      std::any_of(out_.begin(), out_.end(), [](const Packet& packet) { return packet.urgent; })) {
+    return false;
+  }
+  out_.push_back({1, true});
+  carry();
+  return true;
+}
+
+void Connection::peer_finish() {
+  if (state != State::Connected || peer_gone) return;
+  fin_sent = true;
+  carry();
+}
+
+void Connection::peer_reset() {
+  if (state != State::Connected || !tcp) return peer_close();
+  peer_gone = reset_by_peer = true;
+  // After a FIN it is EPIPE, tcp_reset().
+  die(fin_arrived ? EPIPE : ECONNRESET);
+}
+
+void Connection::peer_close() {
+  if (state != State::Connected || peer_gone) return;
+  if (tcp && unread > 0) return peer_reset();
+  fin_sent = peer_gone = true;
+  if (!tcp) {
+    // What its blocked writes had not handed over.
+    for (const Packet& packet : out_) sent -= packet.length;
+    out_.clear();
+  }
+  if (!tcp && (unread > 0 || tx > 0)) {
+    // unix_release_sock(): unread bytes are ECONNRESET, once; what the peer wrote stays readable.
+    error_ = ECONNRESET;
+    touched = reset_by_peer = true;
+    reset_at = kernel.now;
+  }
+  carry();
+  if (!tcp) kernel.wake(*this);
+}
+
+void Connection::peer_read(uint64_t length) {
+  unread -= std::min(unread, length);
+  carry();
+}
+
+// From the peer to the engine.
+void Connection::deliver() {
+  bool news = false;
+  while (!out_.empty() && rx_bytes < rcvbuf) {
+    Packet& first = out_.front();
+    const uint64_t part = first.urgent ? 1 : std::min(first.length, rcvbuf - rx_bytes);
+    rx_.push_back({part, first.urgent});
+    rx_bytes += part;
+    if (first.urgent) urgent_ = true;
+    else arrived += part;
+    first.length -= part;
+    if (first.length == 0) out_.pop_front();
+    news = true;
+  }
+  if (out_.empty() && fin_sent && !fin_arrived) fin_arrived = news = true;
+  if (news) kernel.wake(*this);
+}
+
+void Connection::carry() {
+  if ((held && tcp) || state != State::Connected) return;
+  if (closed && !out_.empty()) {
+    // Bytes for a socket that is closed: RST.
+    saw_reset = true;
+    state = State::Dead;
+    return;
+  }
+  if (!closed) deliver();
+  const uint64_t room = reading ? tx : std::min(tx, peer_rcvbuf > unread ? peer_rcvbuf - unread : 0);
+  if (peer_gone && tx > 0 && tcp) {
+    reset_by_peer = true;
+    return die(fin_arrived ? EPIPE : ECONNRESET);
+  }
+  tx -= room;
+  received += room;
+  unread = reading ? 0 : unread + room;
+  if (room > 0 && no_space_ && writable()) {
+    no_space_ = false;
+    kernel.wake(*this);
+  }
+  if (end_on_the_way_ && tx == 0) {
+    end_on_the_way_ = false;
+    saw_fin = true;
+  }
+}
+
+}  // namespace millrace::fuzz

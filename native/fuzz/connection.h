@@ -1,0 +1,116 @@
+// One simulated connection as the engine's side of it sees it: Linux's tcp(7) or unix(7) stream socket, its peer and
+// the network between them, as far as a relay can tell. What the kernel's sources decide (tcp_poll, tcp_recvmsg,
+// tcp_splice_read, tcp_reset, unix_release_sock) is decided the same way here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "pattern.h"
+
+namespace millrace::fuzz {
+
+class Kernel;
+struct PipeObject;
+
+class Connection {
+ public:
+  enum class State : uint8_t { Fresh, Connecting, Connected, Dead };
+
+  Connection(Kernel& owner, uint32_t number, bool is_tcp) : kernel(owner), stream(number), tcp(is_tcp) {}
+
+  // --- What the engine's system calls do; -1 with errno as in the man pages.
+  uint32_t poll();
+  long recv(uint8_t* buffer, size_t length);
+  long send(const uint8_t* bytes, size_t length);
+  long splice_to(PipeObject& pipe, size_t length);
+  long splice_from(PipeObject& pipe, size_t length);
+  int shutdown_write();
+  int take_error();
+  int unsent() const { return static_cast<int>(tx); }
+  void close(bool hard);
+
+  // --- What the peer and the network do.
+  void establish();
+  void refuse(int error);
+  // Writes `length` bytes in packets of `packet`; false after its FIN, or when it is gone.
+  bool peer_send(uint64_t length, uint64_t packet);
+  bool peer_urgent();
+  void peer_finish();
+  void peer_reset();
+  // close(2): unread bytes make it a reset.
+  void peer_close();
+  void peer_read(uint64_t length);
+  // Carries what fits from either side to the other.
+  void carry();
+
+  // Bytes that recv would return now, before the urgent mark or behind it.
+  bool readable_bytes() const;
+  bool at_end() const { return fin_arrived && !readable_bytes(); }
+  bool writable() const {
+    return state == State::Connected && !shut && (tcp || !peer_gone) && sndbuf >= tx + sndbuf / 3 + 1;
+  }
+
+  Kernel& kernel;
+  const uint32_t stream;  // what the peer sends; what a client writes to it is stream + kClientStreams
+  const bool tcp;
+  State state = State::Fresh;
+  int fd = -1;
+  bool closed = false;       // by the engine
+  bool held = false;         // the network carries nothing
+  bool reading = true;       // the peer reads whatever comes
+  bool faulted = false;      // a call of the engine's was made to fail
+  bool touched = false;      // an error was seen by either side
+  bool peer_gone = false;    // the peer has closed, both ways
+  bool saw_fin = false;      // the peer saw the end
+  bool saw_reset = false;
+  bool reset_by_peer = false;
+  bool fin_sent = false;     // the peer's
+  bool fin_arrived = false;
+  bool shut = false;         // the engine's FIN
+  uint64_t reset_at = 0;
+  uint64_t unsent_at_close = 0;
+
+  uint64_t sent = 0;      // by the peer, urgent bytes not counted
+  uint64_t arrived = 0;   // of it, in the engine's kernel
+  uint64_t consumed = 0;  // of it, by the engine
+  uint64_t consumed_this_turn = 0;
+  uint64_t accepted = 0;  // what the engine's kernel took of the engine
+  uint64_t accepted_at = 0;
+  uint64_t received = 0;  // of it, by the peer's kernel
+  uint64_t unread = 0;    // of it, not yet read by the peer
+  // What the engine may send, in this order.
+  std::deque<Span> expected;
+
+  uint64_t sndbuf = 64 << 10;
+  uint64_t rcvbuf = 64 << 10;
+  uint64_t peer_rcvbuf = 64 << 10;
+
+ private:
+  struct Packet {
+    uint64_t length;
+    bool urgent;
+  };
+  void deliver();
+  void die(int error);
+  bool at_mark() const { return !rx_.empty() && rx_.front().urgent; }
+  void consume(uint64_t length);
+  void accept(uint64_t length);
+  long refuse_send();
+
+  std::deque<Packet> out_;  // written by the peer, not yet arrived
+  std::deque<Packet> rx_;   // arrived; an urgent byte is a packet of its own
+  uint64_t rx_bytes = 0;    // in it, the urgent byte counted
+  uint64_t tx = 0;          // accepted, not yet acknowledged
+  int error_ = 0;
+  bool no_space_ = false;   // the engine waits for room
+  bool urgent_ = false;     // an urgent byte is not yet passed
+  bool end_on_the_way_ = false;  // the engine's FIN, behind tx
+};
+
+inline constexpr uint32_t kClientStreams = 1000;
+
+}  // namespace millrace::fuzz

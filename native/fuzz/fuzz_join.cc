@@ -1,0 +1,333 @@
+// The join state machine under scripts of everything that peers, networks, clients, clocks and kernels do to it. The
+// input's first bytes choose the setting; each later one is a step. The oracle checks the join contract.
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+#include "join.h"
+#include "script.h"
+#include "targets.h"
+#include "trace.h"
+#include "world.h"
+
+namespace millrace::fuzz {
+
+namespace {
+
+constexpr uint64_t kLengths[] = {1, 2, 31, 1000, 1448, 4096, 8191, 8192, 16'384, 20'000, 65'536, 131'072, 262'144, 300'000, 524'288, 1 << 20};
+constexpr uint64_t kPackets[] = {1448, 16'384, 65'536, 100, 4096, 1};
+constexpr uint64_t kBuffers[] = {512, 2048, 4096, 16'384, 65'536, 262'144, 1 << 20};
+constexpr uint64_t kTimes[] = {1, 5, 9, 10, 11, 50, 100, 250, 999, 1001, 2000, 4999, 5001, 30'000};
+constexpr Millis kLimits[] = {0, 0, 0, 1, 20, 100, 1000, 5000, 20'000, kNever};
+constexpr uint64_t kMost[] = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, 0, 1, 1000, 16'384, 200'000, 1 << 20};
+constexpr uint64_t kHeads[] = {0, 0, 0, 1, 100, 5000, 70'000, 300'000};
+constexpr double kRates[] = {0, 0, 0, 1000, 100'000, 10e6};
+constexpr double kBursts[] = {1, 1000, 65'536, 1 << 20};
+constexpr int kErrors[] = {EMFILE, ENFILE, ENOMEM, EPERM, ENOSYS, EINVAL, EPIPE, ECONNRESET, ENOBUFS, EIO, EACCES, EOPNOTSUPP};
+constexpr uint64_t kMostSent = 4 << 20;
+// Steps beyond these change little and cost time.
+constexpr int kMostSteps = 400;
+
+class Run {
+ public:
+  Run(const uint8_t* bytes, size_t length) : script_(bytes, length), world_(setting() & 1 ? 2 : 1) {}
+
+  std::string run();
+
+ private:
+  uint8_t setting() { return setting_ = script_.byte(); }
+  void begin();
+  void step(bool within_turn);
+  void peer(uint8_t what);
+  void client(uint8_t what);
+  void fault();
+  void arm(uint8_t what);
+  void between_calls();
+  void asleep();
+  void join();
+  DirectionModel direction();
+  Connection* connection();
+  Side* side();
+
+  Script script_;
+  uint8_t setting_ = 0;
+  World world_;
+  int steps_ = 0;
+  uint32_t calls_until_ = 0;   // transfers until the next steps are taken between two calls of a turn; 0 is never
+  uint32_t inner_steps_ = 0;
+  uint32_t sleeping_steps_ = 0;  // steps to be taken while a worker sleeps
+  bool inside_ = false;
+};
+
+std::string Run::run() {
+  world_.kernel.between_calls = [this] { between_calls(); };
+  world_.kernel.asleep = [this] { asleep(); };
+  begin();
+  while (!script_.done() && steps_ < kMostSteps && world_.broken().empty()) step(false);
+  if (!world_.broken().empty()) return world_.broken();
+  switch ((setting_ >> 1) & 3) {
+    case 1:
+      world_.end_by_detaching();
+      break;
+    case 2:
+      world_.end_at_once();
+      break;
+    default:
+      world_.end_in_order();
+  }
+  return world_.broken();
+}
+
+// Most scripts want a join: this gives each one.
+void Run::begin() {
+  world_.adopt((setting_ & 8) == 0);
+  world_.adopt((setting_ & 16) == 0);
+  if (setting_ & 32) return;
+  join();
+}
+
+Connection* Run::connection() {
+  // The first two are the engine's probe.
+  auto& all = world_.kernel.connections;
+  return all.size() <= 2 ? nullptr : all[2 + script_.below(static_cast<uint32_t>(all.size() - 2))].get();
+}
+
+Side* Run::side() {
+  if (world_.sides.empty()) return nullptr;
+  return &world_.sides[script_.below(static_cast<uint32_t>(world_.sides.size()))];
+}
+
+void Run::step(bool within_turn) {
+  ++steps_;
+  const uint8_t what = script_.byte();
+  trace("%s step %d: %d (at %lu ms)", within_turn ? "inner" : "outer", steps_, what, world_.kernel.now - Kernel::kStart);
+  if (what < 96) return peer(what);
+  if (what < 136) return client(what);
+  if (what < 156) return fault();
+  if (what < 168) return arm(what);
+  // Time and turns are not for whoever is inside one.
+  if (within_turn) return;
+  if (what < 208) return world_.turn(what % world_.workers);
+  if (what < 236) return world_.settle();
+  if (what < 248) return world_.pass(script_.pick(kTimes));
+  if (what < 252) world_.kernel.now += script_.pick(kTimes);
+  else world_.drain();
+}
+
+void Run::peer(uint8_t what) {
+  Connection* target = connection();
+  if (!target) return;
+  switch (what % 16) {
+    case 0:
+    case 1:
+    case 2:
+    case 3: {
+      const uint64_t packet = script_.pick(kPackets);
+      uint64_t length = script_.pick(kLengths);
+      if (packet < 1000 && length > 64 * packet) length = 64 * packet;
+      if (target->sent + length <= kMostSent) target->peer_send(length, packet);
+      return;
+    }
+    case 4:
+      target->peer_finish();
+      return;
+    case 5:
+      target->peer_reset();
+      return;
+    case 6:
+      target->peer_close();
+      return;
+    case 7:
+      target->peer_urgent();
+      return;
+    case 8:
+    case 9:
+      target->reading = false;
+      return;
+    case 10:
+      target->reading = true;
+      return target->peer_read(UINT64_MAX);
+    case 11:
+      return target->peer_read(script_.pick(kLengths));
+    case 12:
+      target->sndbuf = script_.pick(kBuffers);
+      target->rcvbuf = script_.pick(kBuffers);
+      target->peer_rcvbuf = script_.pick(kBuffers);
+      return target->carry();
+    case 13:
+      target->held = !target->held;
+      return target->carry();
+    case 14:
+      if (target->fd >= 0) world_.kernel.wake(*target);
+      return;
+    default:
+      if (target->state == Connection::State::Connecting) {
+        if (script_.flag()) target->establish();
+        else target->refuse(script_.flag() ? ECONNREFUSED : ETIMEDOUT);
+      } else if (!world_.listeners.empty() && world_.sides.size() < World::kMostSides) {
+        const int listener = world_.listeners[script_.below(static_cast<uint32_t>(world_.listeners.size()))];
+        world_.kernel.connect_to(listener, world_.kernel.create(true));
+      }
+  }
+}
+
+void Run::client(uint8_t what) {
+  Side* one = side();
+  World& world = world_;
+  switch (what % 20) {
+    case 0:
+      return world.adopt(script_.flag());
+    case 1:
+      return world.dial(script_.below(4) != 0, script_.pick(kTimes));
+    case 2:
+      return world.listen(script_.below(3));
+    case 3:
+      if (!world.listeners.empty()) world.unlisten(script_.below(static_cast<uint32_t>(world.listeners.size())));
+      return;
+    case 4:
+    case 5:
+    case 6:
+      return join();
+    case 7:
+      if (!world.joins.empty()) world.abort(world.joins[script_.below(static_cast<uint32_t>(world.joins.size()))]);
+      return;
+    case 8:
+    case 9:
+      if (!world.joins.empty()) {
+        JoinModel& join = world.joins[script_.below(static_cast<uint32_t>(world.joins.size()))];
+        const bool a_to_b = script_.flag();
+        world.finish(join, a_to_b, script_.flag());
+      }
+      return;
+    case 10:
+    case 11:
+      if (one) world.read(*one, script_.pick(kLengths), script_.flag() ? kNever : script_.pick(kTimes));
+      return;
+    case 12:
+    case 13:
+    case 14:
+      if (one) world.write(*one, script_.pick(kLengths));
+      return;
+    case 15:
+      if (one) world.flush(*one);
+      return;
+    case 16:
+      if (one) world.destroy(*one, script_.flag());
+      return;
+    case 17:
+      if (one) world.release(*one);
+      return;
+    case 18: {
+      // From here on only the reserve of descriptors is left, or no longer.
+      rlimit limit{};
+      getrlimit(RLIMIT_NOFILE, &limit);
+      world.kernel.lowest_fd = script_.flag() ? static_cast<int>(limit.rlim_cur) : 3;
+      return;
+    }
+    default:
+      return world.drain();
+  }
+}
+
+DirectionModel Run::direction() {
+  DirectionModel made;
+  const uint8_t what = script_.byte();
+  if (what < 128) return made;
+  made.most = script_.pick(kMost);
+  made.head = script_.pick(kHeads);
+  made.caller = (what & 7) == 0;
+  if ((what & 24) == 0) {
+    made.rate = script_.pick(kRates);
+    made.burst = script_.pick(kBursts);
+  }
+  return made;
+}
+
+void Run::join() {
+  if (world_.sides.empty()) return;
+  const auto count = static_cast<uint32_t>(world_.sides.size());
+  const uint8_t what = script_.byte();
+  JoinModel plan;
+  plan.a = (what >> 2) % count;
+  plan.b = (plan.a + 1) % count;
+  plan.mode = static_cast<Mode>(what & 3 ? (what & 3) - 1 : 0);
+  if (what & 128) {
+    plan.limits = {script_.pick(kLimits), script_.pick(kLimits), script_.pick(kLimits), script_.pick(kLimits)};
+    plan.a_to_b = direction();
+    plan.b_to_a = direction();
+  }
+  world_.join(plan);
+}
+
+void Run::fault() {
+  KernelFaults& faults = world_.kernel.faults;
+  switch (script_.below(10)) {
+    case 0:
+      faults.shorts = script_.below(64);
+      faults.most = script_.flag() ? 1 : script_.pick(kLengths);
+      return;
+    case 1:
+      faults.interrupt_every = script_.below(8);
+      if (faults.interrupt_every == 1) faults.interrupt_every = 0;
+      return;
+    case 2:
+      faults.false_empties = script_.below(6);
+      return;
+    case 3:
+      faults.false_ends = script_.below(3);
+      return;
+    case 4:
+      faults.small_pipes = script_.flag();
+      return;
+    case 5:
+      faults.unsent = script_.flag();
+      return;
+    case 6:
+      faults.reverse_events = script_.flag();
+      return;
+    default: {
+      KernelFaults::Refusal& refusal = faults.of(static_cast<Call>(script_.below(static_cast<uint32_t>(Call::kCount))));
+      refusal.left = 1 + script_.below(8);
+      refusal.error = script_.pick(kErrors);
+    }
+  }
+}
+
+// The next steps happen between two calls of a turn, or while a worker sleeps.
+void Run::arm(uint8_t what) {
+  if (what % 2 == 0) {
+    calls_until_ = 1 + script_.below(16);
+    inner_steps_ = 1 + script_.below(3);
+  } else {
+    sleeping_steps_ = 1 + script_.below(4);
+  }
+}
+
+void Run::between_calls() {
+  if (inside_ || calls_until_ == 0 || --calls_until_ > 0) return;
+  inside_ = true;
+  for (; inner_steps_ > 0; --inner_steps_) step(true);
+  inside_ = false;
+}
+
+void Run::asleep() {
+  if (inside_ || sleeping_steps_ == 0) return;
+  inside_ = true;
+  for (; sleeping_steps_ > 0; --sleeping_steps_) {
+    const uint64_t posted = world_.posted;
+    step(true);
+    // Whoever is asleep must be woken by what it is asked (with several workers: one of them).
+    if (world_.posted != posted && world_.workers == 1 && !world_.kernel.has_events(0)) {
+      world_.kernel.violation("a worker is not woken by a command");
+    }
+  }
+  inside_ = false;
+}
+
+}  // namespace
+
+std::string run_join(const uint8_t* bytes, size_t length) { return Run(bytes, length).run(); }
+
+}  // namespace millrace::fuzz

@@ -1,0 +1,20 @@
+// The fuzz targets. Each takes any bytes and returns what was wrong, or nothing. libFuzzer calls them through main.cc,
+// the engine's tests with the kept corpus.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace millrace::fuzz {
+
+std::string run_join(const uint8_t* bytes, size_t length);
+std::string run_address(const uint8_t* bytes, size_t length);
+
+struct Target {
+  const char* name;
+  std::string (*run)(const uint8_t* bytes, size_t length);
+};
+inline constexpr Target kTargets[] = {{"join", run_join}, {"address", run_address}};
+
+}  // namespace millrace::fuzz

@@ -1,0 +1,285 @@
+#include "world.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "oracle.h"
+
+namespace millrace::fuzz {
+
+namespace {
+
+// Turns in a row that change nothing although nobody sleeps: more is a busy loop.
+constexpr int kMostIdleTurns = 32;
+constexpr int kMostTurns = 20'000;
+constexpr size_t kRecords = 32;
+
+}  // namespace
+
+World::World(uint32_t worker_count) : workers(worker_count), records_(kRecords), arena_(Endpoint::kMaxRead) {
+  client = std::make_shared<Client>([this] { rung_ = true; }, Kernel::table());
+  engine = std::make_unique<Engine>(EngineOptions{.sys = &Kernel::table(), .workers = workers, .threads = false});
+  if (engine->start() != 0) kernel.violation("the engine does not start");
+}
+
+World::~World() = default;
+
+void World::adopt(bool tcp) {
+  if (sides.size() >= kMostSides) return;
+  const auto connection = kernel.create(tcp);
+  connection->state = Connection::State::Connected;
+  int error = 0;
+  const EndpointId id = engine->adopt(client, kernel.open(connection), error);
+  if (id == 0) return;
+  ++posted;
+  sides.push_back({.connection = connection, .id = id});
+}
+
+void World::dial(bool tcp, uint64_t timeout) {
+  if (sides.size() >= kMostSides) return;
+  SocketAddress address;
+  if (tcp) address.set_inet("192.0.2.1", 80);
+  else address.set_unix("/simulated");
+  if (const EndpointId id = engine->dial(client, address, timeout)) {
+    ++posted;
+    sides.push_back({.id = id, .dialing = true});
+  }
+}
+
+void World::listen(uint64_t most) {
+  if (listeners.size() >= 2) return;
+  ListenRequest request;
+  request.address.set_inet("127.0.0.1", 0);
+  request.max_endpoints = static_cast<int64_t>(most);
+  Listening made;
+  int fd = kernel.lowest_fd;
+  while (kernel.is_open(fd)) ++fd;
+  if (engine->listen(client, request, made) != 0) return;
+  listeners.push_back(fd);
+  listening.push_back(made.id);
+}
+
+void World::unlisten(size_t listener) {
+  if (listening[listener] == 0) return;
+  ++posted;
+  engine->unlisten(listening[listener]);
+}
+
+void World::join(JoinModel plan) {
+  if (joins.size() >= kMostJoins) return;
+  Side& a = sides[plan.a];
+  Side& b = sides[plan.b];
+  const auto ready = [](const Side& side, const DirectionModel& from) {
+    return side.usable() && side.join < 0 && (!side.reading || from.caller);
+  };
+  if (&a == &b || !ready(a, plan.a_to_b) || !ready(b, plan.b_to_a)) return;
+  plan.cell = &cells_[joins.size()];
+  plan.started = kernel.now;
+  auto spec = std::make_unique<JoinSpec>();
+  spec->token = static_cast<double>(joins.size());
+  spec->client = client;
+  spec->cell = plan.cell;
+  spec->a = a.id;
+  spec->b = b.id;
+  spec->mode = plan.mode;
+  spec->limits = plan.limits;
+  const auto prepare = [&](Side& from, Side& to, DirectionModel& direction, DirectionSpec& out) {
+    direction.written_before = to.written;
+    direction.read_before = from.read;
+    const uint32_t stream = to.connection->stream + kClientStreams;
+    const uint64_t head = std::min(direction.head, direction.most);
+    const uint8_t* bytes = pattern(stream, to.written);
+    out.head.assign(bytes, bytes + direction.head);
+    if (head > 0) to.connection->expected.push_back({stream, to.written, head});
+    to.written += head;
+    if (!direction.caller) to.connection->expected.push_back({from.connection->stream, from.read, UINT64_MAX / 2});
+    out.max_bytes = direction.most;
+    out.caller_driven = direction.caller;
+    if (direction.rate > 0) out.rate = std::make_shared<TokenBucket>(direction.rate, direction.burst);
+  };
+  prepare(a, b, plan.a_to_b, spec->a_to_b);
+  prepare(b, a, plan.b_to_a, spec->b_to_a);
+  a.join = b.join = static_cast<int>(joins.size());
+  joins.push_back(plan);
+  ++posted;
+  engine->join(std::move(spec));
+}
+
+void World::abort(JoinModel& join) {
+  join.aborted = true;
+  engine->abort(sides[join.a].id);
+}
+
+void World::finish(JoinModel& join, bool a_to_b, bool fin) {
+  DirectionModel& direction = a_to_b ? join.a_to_b : join.b_to_a;
+  if (join.ended || !direction.caller || direction.finished) return;
+  direction.finished = true;
+  engine->finish(sides[join.a].id, a_to_b, fin);
+}
+
+// The direction of its join that this side feeds; null while it has none.
+const DirectionModel* World::direction_from(const Side& side) const {
+  if (side.join < 0) return nullptr;
+  const JoinModel& join = joins[static_cast<size_t>(side.join)];
+  return &side == &sides[join.a] ? &join.a_to_b : &join.b_to_a;
+}
+
+void World::read(Side& side, size_t most, Millis deadline) {
+  if (!side.usable() || side.reading) return;
+  if (side.join >= 0) {
+    const DirectionModel* from = direction_from(side);
+    if (!from->caller || from->finished) return;
+  }
+  side.reading = true;
+  side.read_deadline = deadline != kNever;
+  engine->read(side.id, most, deadline);
+}
+
+void World::write(Side& side, uint64_t length) {
+  constexpr uint64_t kMostWritten = 3 << 20;
+  if (!side.usable() || length == 0 || side.written + length > kMostWritten) return;
+  if (side.join >= 0) {
+    const JoinModel& join = joins[static_cast<size_t>(side.join)];
+    const DirectionModel& direction = &side == &sides[join.b] ? join.a_to_b : join.b_to_a;
+    if (!direction.caller || direction.finished) return;
+  }
+  const uint32_t stream = side.connection->stream + kClientStreams;
+  const uint8_t* bytes = pattern(stream, side.written);
+  side.connection->expected.push_back({stream, side.written, length});
+  side.written += length;
+  engine->write(side.id, {bytes, bytes + length});
+}
+
+void World::flush(Side& side) {
+  if (!side.usable() || side.flushing) return;
+  side.flushing = true;
+  side.flush_of = side.written;
+  engine->flush(side.id);
+}
+
+void World::destroy(Side& side, bool reset) {
+  if (side.gone) return;
+  side.destroyed = true;
+  engine->destroy(side.id, reset);
+}
+
+void World::release(Side& side) {
+  if (!side.usable() || side.join >= 0) return;
+  side.release_asked = true;
+  engine->release(side.id);
+}
+
+void World::turn(uint32_t worker) {
+  for (const auto& connection : kernel.connections) connection->consumed_this_turn = 0;
+  kernel.calls_this_turn = 0;
+  engine->turn(worker);
+  Oracle(*this).after_turn();
+}
+
+bool World::asleep() {
+  for (uint32_t i = 0; i < workers; ++i) {
+    if (!kernel.slept(i) || kernel.has_events(i)) return false;
+  }
+  return true;
+}
+
+void World::settle() {
+  int idle = 0;
+  int quiet = 0;
+  for (int i = 0; quiet < 2; ++i) {
+    const uint64_t before = kernel.progress;
+    for (uint32_t worker = 0; worker < workers; ++worker) turn(worker);
+    quiet = asleep() ? quiet + 1 : 0;
+    idle = kernel.progress == before && quiet == 0 ? idle + 1 : 0;
+    if (rung_) drain();
+    if (idle > kMostIdleTurns || i > kMostTurns) return kernel.violation("the engine turns and does nothing");
+    if (!kernel.broken.empty()) return;
+  }
+  Oracle(*this).in_quiet();
+}
+
+void World::pass(uint64_t milliseconds) {
+  const uint64_t until = kernel.now + milliseconds;
+  settle();
+  for (int i = 0; kernel.now < until && kernel.broken.empty() && i < kMostTurns; ++i) {
+    uint64_t next = until;
+    for (uint32_t worker = 0; worker < workers; ++worker) {
+      if (kernel.timeout(worker) >= 0) next = std::min(next, kernel.now + static_cast<uint64_t>(std::max(kernel.timeout(worker), 1)));
+    }
+    kernel.now = next;
+    settle();
+  }
+}
+
+void World::end_in_order() {
+  kernel.between_calls = nullptr;
+  kernel.asleep = nullptr;
+  kernel.faults = {};
+  for (const auto& connection : kernel.connections) {
+    connection->held = false;
+    connection->reading = true;
+    connection->sndbuf = connection->rcvbuf = 256 << 10;
+    connection->peer_read(UINT64_MAX);
+    connection->peer_finish();
+  }
+  settle();
+  for (JoinModel& join : joins) {
+    finish(join, true, true);
+    finish(join, false, true);
+  }
+  pass(6000);
+  for (JoinModel& join : joins) {
+    if (!join.ended && (join.a_to_b.rate > 0 || join.b_to_a.rate > 0)) abort(join);
+  }
+  pass(100);
+  for (JoinModel& join : joins) {
+    if (!join.ended) kernel.violation("a join does not end although both peers have");
+  }
+  for (Side& side : sides) destroy(side, false);
+  for (size_t i = 0; i < listening.size(); ++i) unlisten(i);
+  pass(8000);
+  for (const Side& side : sides) {
+    if (!side.gone) kernel.violation("an endpoint is not gone long after its destruction");
+  }
+  for (const ListenerId id : listening) {
+    if (id != 0) kernel.violation("a listener that was closed has not said so");
+  }
+  expect_nothing_left();
+  end_at_once();
+}
+
+void World::end_by_detaching() {
+  kernel.between_calls = nullptr;
+  kernel.asleep = nullptr;
+  // An endpoint on its way between two workers arrives in the next turns.
+  engine->detach(*client);
+  rung_ = false;
+  for (int i = 0; i < 3; ++i) {
+    for (uint32_t worker = 0; worker < workers; ++worker) engine->turn(worker);
+  }
+  if (rung_) kernel.violation("the doorbell rings after the client's end");
+  expect_nothing_left();
+  end_at_once();
+}
+
+void World::expect_nothing_left() {
+  const EngineStats stats = engine->stats();
+  if (stats.endpoints != 0) kernel.violation("endpoints are left");
+  if (stats.joins != 0) kernel.violation("joins are left");
+  if (stats.listeners != 0) kernel.violation("listeners are left");
+  if (static_cast<size_t>(stats.pipes) != kernel.pipes()) kernel.violation("pipes are miscounted");
+  if (kernel.filled_pipes() > 0) kernel.violation("a pipe is kept that is not empty");
+  if (kernel.open_descriptors() != 2 * workers + 2 * kernel.pipes()) kernel.violation("descriptors are left");
+}
+
+void World::end_at_once() {
+  kernel.between_calls = nullptr;
+  kernel.asleep = nullptr;
+  // As a client's end does: nobody is told any more.
+  client->close();
+  engine.reset();
+  if (kernel.open_descriptors() != 0) kernel.violation("descriptors outlive the engine");
+}
+
+}  // namespace millrace::fuzz

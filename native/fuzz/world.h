@@ -1,0 +1,132 @@
+// An engine on the simulated kernel, with a client that remembers what it asked for: what must come of it is checked
+// here against the nine points of the join contract (docs/architecture.md).
+#pragma once
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "engine.h"
+#include "kernel.h"
+
+namespace millrace::fuzz {
+
+// An endpoint as its client knows it.
+struct Side {
+  std::shared_ptr<Connection> connection;  // null while a dial has not reached the kernel
+  EndpointId id = 0;
+  int join = -1;
+  bool dialing = false;
+  bool gone = false;         // an event said so, or its join's end
+  bool told_gone = false;
+  bool destroyed = false;
+  bool release_asked = false;
+  bool reading = false;
+  bool read_deadline = false;
+  bool flushing = false;
+  uint64_t flush_of = 0;  // what had been written when it was asked for
+  uint64_t written = 0;
+  uint64_t read = 0;
+
+  // Commands make sense for it.
+  bool usable() const { return !gone && !destroyed && !release_asked && !dialing; }
+};
+
+struct DirectionModel {
+  bool caller = false;
+  bool finished = false;
+  uint64_t head = 0;
+  uint64_t most = UINT64_MAX;
+  double rate = 0;
+  double burst = 0;
+  uint64_t written_before = 0;  // to the sink, before the join
+  uint64_t read_before = 0;     // from the source
+  uint64_t counted = 0;         // what its cell said last
+  uint64_t stuck_at = 0;        // when a quiet moment first saw bytes wait for the sink, …
+  uint64_t stuck_with = 0;      // … which had taken so many
+};
+
+struct JoinModel {
+  size_t a = 0;
+  size_t b = 0;
+  Mode mode = Mode::Adaptive;
+  JoinLimits limits;
+  DirectionModel a_to_b;
+  DirectionModel b_to_a;
+  CounterCell* cell = nullptr;
+  uint64_t started = 0;
+  // When a quiet moment first saw it run, half closed, broken; 0 is not yet.
+  uint64_t begun_at = 0;
+  uint64_t half_closed_at = 0;
+  uint64_t failed_at = 0;
+  bool ended = false;
+  bool aborted = false;
+  EndReason reason = EndReason::Eof;
+};
+
+class World {
+ public:
+  static constexpr size_t kMostSides = 10;
+  static constexpr size_t kMostJoins = 5;
+
+  explicit World(uint32_t workers);
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  Kernel kernel;
+  std::unique_ptr<Engine> engine;
+  std::shared_ptr<Client> client;
+  const uint32_t workers;
+  // Counts the commands that reached a worker, as far as can be told.
+  uint64_t posted = 0;
+  std::vector<Side> sides;
+  std::vector<JoinModel> joins;
+  std::vector<int> listeners;         // their descriptors
+  std::vector<ListenerId> listening;  // their ids; 0 when closed
+
+  // --- The client's calls, each remembered.
+  void adopt(bool tcp);
+  void dial(bool tcp, uint64_t timeout);
+  void listen(uint64_t most);
+  void unlisten(size_t listener);
+  void join(JoinModel plan);
+  void abort(JoinModel& join);
+  void finish(JoinModel& join, bool a_to_b, bool fin);
+  void read(Side& side, size_t most, Millis deadline);
+  void write(Side& side, uint64_t length);
+  void flush(Side& side);
+  void destroy(Side& side, bool reset);
+  void release(Side& side);
+
+  // --- Time.
+  void turn(uint32_t worker);
+  // Turns until every worker sleeps, then checks what must hold in a quiet moment.
+  void settle();
+  // Lets time pass from timer to timer, settling at each.
+  void pass(uint64_t milliseconds);
+  void drain();
+  // How the run ends: everything is let go its way, then nothing may be left.
+  void end_in_order();
+  void end_by_detaching();
+  void end_at_once();
+
+  const std::string& broken() const { return kernel.broken; }
+
+ private:
+  friend class Oracle;
+
+  bool asleep();
+  Side* find(double id);
+  const DirectionModel* direction_from(const Side& side) const;
+  void take(const EventRecord& record, const uint8_t*& payload);
+  void take_read(Side& side, const EventRecord& record, const uint8_t*& payload);
+  void expect_nothing_left();
+
+  std::array<CounterCell, kMostJoins> cells_{};
+  std::vector<EventRecord> records_;
+  std::vector<uint8_t> arena_;
+  bool rung_ = false;
+};
+
+}  // namespace millrace::fuzz
