@@ -25,7 +25,7 @@ pipes, RSS and heap. Exits 0 if every byte was right, nothing grew over the latt
 bound that the table shows, and all sockets were gone at the end; otherwise 1.
 
   --minutes N   how long (default 10; memory is judged from ${memoryJudgedFromMs / 60_000} on)
-  --rate R      how much: 1, the default, is about 15 connections and 80 round trips a second, and a tenth of a core
+  --rate R      how much: 1, the default, is about 15 connections and 80 round trips a second, and a third of a core
   --json FILE   writes the samples there
 
 MILLRACE_DATAPLANE and MILLRACE_WORKERS work as for npm start.`

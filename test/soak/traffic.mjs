@@ -92,7 +92,7 @@ export class Traffic {
 
   /**
    * @param {readonly { name: string, port: number }[]} tunnels
-   * @param {number} rate 1 is about 30 connections and 100 round trips a second for two tunnels
+   * @param {number} rate 1 is about 15 connections and 80 round trips a second for two tunnels
    */
   constructor(tunnels, rate) {
     for (const { name, port } of tunnels) {
