@@ -23,6 +23,7 @@ export type {
   Join,
   JoinOptions,
   JoinResult,
+  JoinToOptions,
   ListenAddress,
   Listener,
   ListenOptions,

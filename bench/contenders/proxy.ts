@@ -39,13 +39,8 @@ async function startPlane(plane: DataPlane): Promise<number> {
   if (plane.kind !== wanted) throw new Error(`${contender}: the ${plane.kind} data plane runs here`)
   const listener = await plane.listen({ host, port: 0 }, {}, (batch) => {
     for (const visitor of batch) {
-      plane.dial(service).then(
-        (local) => {
-          const join = plane.join(visitor, local, { onEnd: () => joins.delete(join) })
-          joins.add(join)
-        },
-        () => visitor.destroy('reset'),
-      )
+      const join = plane.joinTo(visitor, service, { onEnd: () => joins.delete(join) })
+      joins.add(join)
     }
   })
   return listener.address.family === 'unix' ? 0 : listener.address.port

@@ -81,7 +81,7 @@ function eventCore(fill: (records: DataView, at: number, index: number) => void)
 
 function joinEnds(): Kernel {
   let ended = 0
-  const onEnd = (): void => {
+  const onEnded = (): void => {
     ended += 1
   }
   const tokens: number[] = []
@@ -94,7 +94,7 @@ function joinEnds(): Kernel {
     name: 'event: a join begins and ends',
     times: batch,
     run: () => {
-      for (let index = 0; index < batch; index += 1) tokens[index] = core.addJoin(onEnd)
+      for (let index = 0; index < batch; index += 1) tokens[index] = core.addJoin({ onEnded })
       ring()
       return ended
     },
@@ -110,8 +110,8 @@ function accepted(): Kernel {
     records.setUint16(at + 96, 4, true)
   })
   core.addListener(1, {
-    onAccepted: (_id, _local, remote) => {
-      seen += remote === undefined ? 0 : 1
+    onAccepted: (_id, event) => {
+      seen += event.remote === undefined ? 0 : 1
     },
     deliver: () => {},
     onClosed: () => {},

@@ -81,7 +81,7 @@ NAPI_MODULE_INIT() {
   const std::pair<const char*, napi_callback> functions[] = {
       {"attach", attach}, {"drain", drain},     {"keepAlive", keep_alive}, {"listen", listen},   {"unlisten", unlisten}, {"refused", refused},
       {"dial", dial},     {"adopt", adopt},     {"read", read},            {"write", write},     {"flush", flush},
-      {"destroy", destroy}, {"release", release}, {"cells", cells},        {"bucket", bucket},   {"join", join},
+      {"destroy", destroy}, {"release", release}, {"cells", cells},        {"bucket", bucket},   {"join", join}, {"joinTo", join_to},
       {"abort", abort_join}, {"finish", finish}, {"shape", shape}, {"statistics", statistics},
   };
   for (const auto& [name, callback] : functions) {

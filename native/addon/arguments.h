@@ -91,6 +91,15 @@ class Arguments {
   bool ok_ = true;
 };
 
+// host and port, or a path; false when neither is an address.
+inline bool read_address(Arguments& args, size_t host, size_t port, size_t path, SocketAddress& address) {
+  const std::string unix_path = args.text(path);
+  if (!unix_path.empty()) return address.set_unix(unix_path);
+  const std::string name = args.text(host);
+  const double number = args.number(port);
+  return args.ok() && address.set_inet(name, static_cast<uint16_t>(number));
+}
+
 // Throws: an argument had the wrong type.
 inline napi_value fault(napi_env env) {
   napi_throw_type_error(env, nullptr, "millrace addon: wrong arguments");

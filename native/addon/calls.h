@@ -17,6 +17,7 @@ napi_value destroy(napi_env env, napi_callback_info info);
 napi_value release(napi_env env, napi_callback_info info);
 napi_value bucket(napi_env env, napi_callback_info info);
 napi_value join(napi_env env, napi_callback_info info);
+napi_value join_to(napi_env env, napi_callback_info info);
 napi_value abort_join(napi_env env, napi_callback_info info);
 napi_value finish(napi_env env, napi_callback_info info);
 

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "wake_batch.h"
+
 namespace millrace::addon {
 
 namespace {
@@ -82,6 +84,7 @@ void Environment::call_js(napi_env env, napi_value doorbell, void*, void*) {
   if (env == nullptr || doorbell == nullptr) return;
   napi_value undefined;
   napi_get_undefined(env, &undefined);
+  const WakeBatch batch;
   napi_call_function(env, undefined, doorbell, 0, nullptr, nullptr);
 }
 

@@ -26,6 +26,29 @@ enum JoinField : size_t {
   kJoinFields,
 };
 
+// The numbers of a join and what goes with them; null when an argument is none.
+std::unique_ptr<JoinSpec> read_spec(Arguments& args, std::span<const uint8_t> head_a, std::span<const uint8_t> head_b,
+                                    std::shared_ptr<TokenBucket> rate_a_to_b, std::shared_ptr<TokenBucket> rate_b_to_a) {
+  const auto raw = args.bytes(0);
+  if (!args.ok() || !args.attached() || raw.size() < kJoinFields * sizeof(double)) return nullptr;
+  double fields[kJoinFields];
+  std::memcpy(fields, raw.data(), sizeof fields);
+  const auto most = [](double bytes) { return std::isfinite(bytes) ? static_cast<uint64_t>(bytes) : UINT64_MAX; };
+  const auto limit = [](double ms) { return Arguments::to_millis(ms); };
+  const auto driven = static_cast<unsigned>(fields[kCallerDriven]);
+  auto spec = std::make_unique<JoinSpec>();
+  spec->token = fields[kToken];
+  spec->client = args.environment().client();
+  spec->cell = args.environment().cell(static_cast<size_t>(fields[kChunk]), static_cast<size_t>(fields[kCell]));
+  spec->a = static_cast<EndpointId>(fields[kA]);
+  spec->b = static_cast<EndpointId>(fields[kB]);
+  spec->mode = static_cast<Mode>(fields[kMode]);
+  spec->limits = {limit(fields[kIdle]), limit(fields[kHalfClosedIdle]), limit(fields[kDuration]), limit(fields[kStalled])};
+  spec->a_to_b = {copy(head_a), most(fields[kMaxAToB]), std::move(rate_a_to_b), (driven & 1) != 0};
+  spec->b_to_a = {copy(head_b), most(fields[kMaxBToA]), std::move(rate_b_to_a), (driven & 2) != 0};
+  return spec->cell == nullptr ? nullptr : std::move(spec);
+}
+
 }  // namespace
 
 // bucket(bytesPerSecond, burst): a bandwidth limit
@@ -45,30 +68,24 @@ napi_value bucket(napi_env env, napi_callback_info info) {
 // join(fields, headA, headB, rateAToB, rateBToA)
 napi_value join(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
-  const auto raw = args.bytes(0);
-  const auto head_a = args.bytes(1);
-  const auto head_b = args.bytes(2);
-  auto rate_a_to_b = args.bucket(3);
-  auto rate_b_to_a = args.bucket(4);
-  if (!args.ok() || !args.attached() || raw.size() < kJoinFields * sizeof(double)) return fault(env);
-  double fields[kJoinFields];
-  std::memcpy(fields, raw.data(), sizeof fields);
-  const auto most = [](double bytes) { return std::isfinite(bytes) ? static_cast<uint64_t>(bytes) : UINT64_MAX; };
-  const auto limit = [](double ms) { return Arguments::to_millis(ms); };
-  const auto driven = static_cast<unsigned>(fields[kCallerDriven]);
-  auto spec = std::make_unique<JoinSpec>();
-  spec->token = fields[kToken];
-  spec->client = args.environment().client();
-  spec->cell = args.environment().cell(static_cast<size_t>(fields[kChunk]), static_cast<size_t>(fields[kCell]));
-  spec->a = static_cast<EndpointId>(fields[kA]);
-  spec->b = static_cast<EndpointId>(fields[kB]);
-  spec->mode = static_cast<Mode>(fields[kMode]);
-  spec->limits = {limit(fields[kIdle]), limit(fields[kHalfClosedIdle]), limit(fields[kDuration]), limit(fields[kStalled])};
-  spec->a_to_b = {copy(head_a), most(fields[kMaxAToB]), std::move(rate_a_to_b), (driven & 1) != 0};
-  spec->b_to_a = {copy(head_b), most(fields[kMaxBToA]), std::move(rate_b_to_a), (driven & 2) != 0};
-  if (spec->cell == nullptr) return fault(env);
+  auto spec = read_spec(args, args.bytes(1), args.bytes(2), args.bucket(3), args.bucket(4));
+  if (!spec) return fault(env);
   args.environment().engine().join(std::move(spec));
   return nullptr;
+}
+
+// joinTo(fields, headA, rateAToB, rateBToA, host, port, path, timeoutMs): false when that is no address
+napi_value join_to(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  SocketAddress address;
+  const bool valid = read_address(args, 4, 5, 6, address);
+  const Millis timeout = args.millis(7);
+  auto spec = read_spec(args, args.bytes(1), {}, args.bucket(2), args.bucket(3));
+  if (!spec) return fault(env);
+  if (valid) args.environment().engine().join_to(std::move(spec), address, timeout);
+  napi_value result = nullptr;
+  napi_get_boolean(env, valid, &result);
+  return result;
 }
 
 // abort(a)

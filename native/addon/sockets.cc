@@ -9,19 +9,6 @@
 
 namespace millrace::addon {
 
-namespace {
-
-// host and port, or a path; false when neither is an address.
-bool read_address(Arguments& args, size_t host, size_t port, size_t path, SocketAddress& address) {
-  const std::string unix_path = args.text(path);
-  if (!unix_path.empty()) return address.set_unix(unix_path);
-  const std::string name = args.text(host);
-  const double number = args.number(port);
-  return args.ok() && address.set_inet(name, static_cast<uint16_t>(number));
-}
-
-}  // namespace
-
 // listen(host, port, path, backlog, maxEndpoints, address): the listener's id or -errno; `address` takes the bound one
 napi_value listen(napi_env env, napi_callback_info info) {
   Arguments args(env, info);

@@ -18,9 +18,13 @@ void Client::push(const EventRecord& record, std::vector<uint8_t> payload) {
 }
 
 bool Client::ring() {
-  const std::lock_guard lock(mutex_);
-  if (closed() || rung_ || records_.empty()) return false;
-  rung_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed() || rung_ || records_.empty()) return false;
+    rung_ = true;
+  }
+  const std::lock_guard lock(bell_mutex_);
+  if (closed()) return false;
   doorbell_();
   return true;
 }
@@ -47,8 +51,10 @@ size_t Client::drain(EventRecord* records, size_t capacity, uint8_t* arena, size
 }
 
 void Client::close() {
-  const std::lock_guard lock(mutex_);
   closed_.store(true, std::memory_order_release);
+  // Waits for the doorbell that may be ringing.
+  { const std::lock_guard ringing(bell_mutex_); }
+  const std::lock_guard lock(mutex_);
   for (const EventRecord& record : records_) {
     if (record.type == EventType::Released) sys_.close(static_cast<int>(record.values[0]));
   }

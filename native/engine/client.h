@@ -41,6 +41,7 @@ enum class EndReason : uint8_t {
   Aborted = 6,
   Truncated = 7,
   Error = 8,
+  Unreachable = 9,
 };
 
 // Fixed size, read by JavaScript through typed arrays: the layout is shared with src/dataplane/native/events.ts.
@@ -68,7 +69,8 @@ static_assert(sizeof(CounterCell) == 64);
 
 class Client {
  public:
-  // `doorbell` is called from worker threads, once for each time the queue turns from drained to not empty.
+  // `doorbell` is called from worker threads, once for each time the queue turns from drained to not empty. No lock that
+  // drain() needs is held meanwhile: whoever it wakes may run at once, on this very core.
   explicit Client(std::function<void()> doorbell, const Syscalls& sys = kernel_syscalls())
       : sys_(sys), doorbell_(std::move(doorbell)) {}
   ~Client();
@@ -93,6 +95,8 @@ class Client {
  private:
   const Syscalls& sys_;
   std::mutex mutex_;
+  // Held while the doorbell rings, so that it never does after close().
+  std::mutex bell_mutex_;
   std::function<void()> doorbell_;
   std::deque<EventRecord> records_;
   std::deque<std::vector<uint8_t>> payloads_;

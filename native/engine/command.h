@@ -19,6 +19,13 @@ struct DialCommand {
   SocketAddress address;
   Millis deadline;
 };
+// Connects, and joins what `id` names with it.
+struct JoinToCommand {
+  EndpointId id;
+  SocketAddress address;
+  Millis deadline;
+  std::unique_ptr<JoinSpec> spec;
+};
 struct AdoptCommand {
   std::unique_ptr<Endpoint> endpoint;
 };
@@ -105,7 +112,7 @@ struct PublishCommand {
 };
 struct StopCommand {};
 
-using Command = std::variant<DialCommand, AdoptCommand, ReadCommand, WriteCommand, FlushCommand, DestroyCommand,
+using Command = std::variant<DialCommand, JoinToCommand, AdoptCommand, ReadCommand, WriteCommand, FlushCommand, DestroyCommand,
                              ReleaseCommand, AbortCommand, FinishCommand, JoinCommand, AwaitCommand, FetchCommand,
                              std::unique_ptr<DeliverCommand>, ListenCommand, UnlistenCommand, DetachCommand, PublishCommand,
                              StopCommand>;

@@ -78,14 +78,14 @@ void Direction::count_caller_bytes(uint64_t bytes) {
   if (caller_driven_ && bytes > before) count(bytes - before, false);
 }
 
-Direction::Outcome Direction::end(bool fin) {
-  if (fin && !sink_.socket.shutdown_write()) return Outcome::SinkFailed;
+Direction::Outcome Direction::end(bool fin, bool last) {
+  if (fin && !last && !sink_.socket.shutdown_write()) return Outcome::SinkFailed;
   kill();
   ended_ = true;
   return Outcome::Ended;
 }
 
-Direction::Outcome Direction::run() {
+Direction::Outcome Direction::run(bool last) {
   if (ended_) {
     discard();
     return Outcome::Ended;
@@ -102,10 +102,10 @@ Direction::Outcome Direction::run() {
         if (blocked_since_ == kNever) blocked_since_ = worker_.now;
         return Outcome::Blocked;
     }
-    if (source_ended_ && !caller_driven_) return end(true);
+    if (source_ended_ && !caller_driven_) return end(true, last);
     if (source_failed_) return Outcome::SourceFailed;
-    if (caller_driven_) return finishing_ ? end(finish_fin_) : Outcome::Blocked;
-    if (remaining_ == 0) return end(false);
+    if (caller_driven_) return finishing_ ? end(finish_fin_, false) : Outcome::Blocked;
+    if (remaining_ == 0) return end(false, false);
     if (!source_.socket.readable()) {
       worker_.pipes.give_back(pipe_);
       return Outcome::Blocked;

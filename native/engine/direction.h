@@ -35,8 +35,9 @@ class Direction {
   Direction& operator=(const Direction&) = delete;
 
   // Moves bytes until something blocks or the budget is used up. SourceFailed comes only once all that the source
-  // gave is out.
-  Outcome run();
+  // gave is out. `last`: the other direction has met its source's end, so that both sockets are closed when this one
+  // ends, and the close sends the FIN.
+  Outcome run(bool last);
   // Drops what is held: the sink is gone.
   void kill();
   void finish(bool fin);
@@ -70,7 +71,7 @@ class Direction {
   bool leave_splice();
   void count(uint64_t bytes, bool by_splice);
   void discard();
-  Outcome end(bool fin);
+  Outcome end(bool fin, bool last);
 
   Worker& worker_;
   Endpoint& source_;

@@ -70,7 +70,22 @@ void Endpoint::on_timer(Millis now) {
   }
 }
 
+void Endpoint::join_when_connected(std::unique_ptr<JoinSpec> spec) { spec_ = std::move(spec); }
+
+std::unique_ptr<JoinSpec> Endpoint::take_spec() { return std::move(spec_); }
+
+void Endpoint::begin_join(uint32_t events) {
+  stage_ = Stage::Open;
+  deadline_ = kNever;
+  worker_->wheel.cancel(timer_);
+  socket.note(events);
+  worker_->begin_awaited(take_spec());
+}
+
 void Endpoint::finish_connect(uint32_t events) {
+  // tcp_poll: a socket is writable and neither in error nor hung up only once it is connected.
+  const bool connected = (events & EPOLLOUT) != 0 && (events & (EPOLLERR | EPOLLHUP)) == 0;
+  if (connected && spec_) return begin_join(events);
   int error = 0;
   socklen_t length = sizeof error;
   const Syscalls& sys = worker_->sys;
@@ -80,6 +95,7 @@ void Endpoint::finish_connect(uint32_t events) {
     if (errno == ENOTCONN) return;  // an early edge: still connecting
     error = errno;
   }
+  if (error == 0 && spec_) return begin_join(events);
   SocketAddress local;
   if (error == 0 && sys.getsockname(socket.fd(), local.get(), local.reset()) != 0) error = errno;
   if (error != 0) return gone(error);
@@ -267,10 +283,9 @@ void Endpoint::gone(int error, bool reset) {
   if (stage_ == Stage::Closed) return;
   const bool connecting = stage_ == Stage::Connecting;
   close_now(reset);
-  if (connecting && error != 0) {
-    worker_->stats.add(Stat::DialsFailed);
-    return emit(EventType::Dialed, static_cast<uint32_t>(error));
-  }
+  if (connecting && error != 0) worker_->stats.add(Stat::DialsFailed);
+  if (spec_) return worker_->refuse_join(take_spec(), EndReason::Unreachable, error);
+  if (connecting && error != 0) return emit(EventType::Dialed, static_cast<uint32_t>(error));
   emit(EventType::Gone, static_cast<uint32_t>(error));
 }
 

@@ -29,7 +29,7 @@ class Endpoint final : public Pollable, public TimerTarget {
   enum class Stage : uint8_t {
     Connecting,
     Open,
-    Waiting,  // for the other side of its join, on its way from another worker
+    Waiting,  // for the other side of its join, on its way from another worker or still connecting
     Joined,
     Closing,  // sending its last bytes, then FIN, then discarding what the peer still sends
     Closed,   // no descriptor any more; freed at the end of the turn
@@ -65,7 +65,15 @@ class Endpoint final : public Pollable, public TimerTarget {
   // `errno` other than 0: the engine gives the endpoint up on its own.
   void destroy(bool reset, int error = 0);
 
-  void wait_for_join() { stage_ = Stage::Waiting; }
+  // For the other side, on its way from another worker or (`dialed`) still connecting.
+  void wait_for_join(EndpointId dialed = 0) {
+    stage_ = Stage::Waiting;
+    dialed_ = dialed;
+  }
+  EndpointId dialed() const { return dialed_; }
+  // The join to begin once it is connected, instead of a Dialed event.
+  void join_when_connected(std::unique_ptr<JoinSpec> spec);
+  std::unique_ptr<JoinSpec> take_spec();
   void enter(Join& join);
   // Ends its part in a join: an orderly close that discards what the peer still sends, or a close at once.
   void linger();
@@ -79,6 +87,7 @@ class Endpoint final : public Pollable, public TimerTarget {
 
  private:
   void finish_connect(uint32_t events);
+  void begin_join(uint32_t events);
   void serve_read();
   void serve_writes();
   void report_end();
@@ -92,6 +101,8 @@ class Endpoint final : public Pollable, public TimerTarget {
   std::shared_ptr<ListenSocket> listener_;
   Worker* worker_ = nullptr;
   Join* join_ = nullptr;
+  std::unique_ptr<JoinSpec> spec_;
+  EndpointId dialed_ = 0;
   Timer timer_;
   Millis deadline_ = kNever;
   size_t read_max_ = 0;  // 0 = no read is asked for

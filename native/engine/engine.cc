@@ -185,6 +185,16 @@ void Engine::join(std::unique_ptr<JoinSpec> spec) {
   worker(away).post(FetchCommand{b, static_cast<uint32_t>(home), std::move(spec)});
 }
 
+void Engine::join_to(std::unique_ptr<JoinSpec> spec, const SocketAddress& address, Millis timeout) {
+  const EndpointId a = spec->a;
+  const Millis deadline = deadline_from_now(state_.sys, timeout);
+  const std::lock_guard lock(state_.registry.mutex());
+  const auto home = static_cast<uint32_t>(std::max(state_.registry.owner(a), 0));
+  // 0 when all are taken: the worker reports what can't begin.
+  spec->b = state_.registry.allocate(home);
+  state_.workers[home]->post(JoinToCommand{a, address, deadline, std::move(spec)});
+}
+
 void Engine::abort(EndpointId a) { post(a, AbortCommand{a}); }
 
 void Engine::finish(EndpointId a, bool a_to_b, bool fin) { post(a, FinishCommand{a, a_to_b, fin}); }
@@ -192,7 +202,10 @@ void Engine::finish(EndpointId a, bool a_to_b, bool fin) { post(a, FinishCommand
 void Engine::detach(Client& client) {
   client.close();
   const auto done = std::make_shared<Countdown>(state_.workers.size());
-  for (auto& worker : state_.workers) worker->post(DetachCommand{&client, done});
+  for (auto& worker : state_.workers) {
+    worker->post(DetachCommand{&client, done});
+    worker->wake_if_asleep();
+  }
   if (!options_.threads) {
     for (auto& worker : state_.workers) worker->turn();
   }

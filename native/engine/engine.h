@@ -74,6 +74,8 @@ class Engine {
   void release(EndpointId id);
   // Ends in exactly one JoinEnded event, whatever becomes of the endpoints.
   void join(std::unique_ptr<JoinSpec> spec);
+  // The same, once a connection to `address` is there, which becomes side b (`spec.b` is set here).
+  void join_to(std::unique_ptr<JoinSpec> spec, const SocketAddress& address, Millis timeout);
   void abort(EndpointId a);
   void finish(EndpointId a, bool a_to_b, bool fin);
 

@@ -99,7 +99,8 @@ bool Join::run() {
 bool Join::step(Direction& direction) {
   Endpoint& source = &direction == &a_to_b_ ? a_ : b_;
   Endpoint& sink = &direction == &a_to_b_ ? b_ : a_;
-  switch (direction.run()) {
+  const Direction& other = &direction == &a_to_b_ ? b_to_a_ : a_to_b_;
+  switch (direction.run(other.ended() && !other.abandons_source())) {
     case Direction::Outcome::Again:
       return true;
     case Direction::Outcome::SourceFailed:
@@ -129,7 +130,7 @@ void Join::run_reset() {
   Direction& rest = a_failed ? a_to_b_ : b_to_a_;
   const int error = failed_->socket.error();
   if (!emptied_) {
-    switch (rest.caller_driven() ? Direction::Outcome::Ended : rest.run()) {
+    switch (rest.caller_driven() ? Direction::Outcome::Ended : rest.run(false)) {
       case Direction::Outcome::Again:
         worker_.enqueue(*this);
         return;
@@ -167,6 +168,10 @@ void Join::on_timer(Millis now) {
   if (ended_) return;
   check_limits(now);
   if (ended_) return;
+  if (spec_.options_later && now >= started_ + kOptionsAfter) {
+    spec_.options_later = false;
+    set_long_options(worker_.sys, b_.socket.fd());
+  }
   if (failed_ != nullptr || a_to_b_.rate_wait() <= now || b_to_a_.rate_wait() <= now) worker_.enqueue(*this);
   worker_.wheel.arm(timer_, next_deadline());
 }
@@ -188,6 +193,7 @@ Millis Join::next_deadline() const {
   const JoinLimits& limits = spec_.limits;
   if (failed_ != nullptr) return std::min(reset_deadline_, worker_.now + kResetPoll);
   Millis due = std::min(a_to_b_.rate_wait(), b_to_a_.rate_wait());
+  if (spec_.options_later) due = std::min(due, started_ + kOptionsAfter);
   const Millis last = std::max(a_to_b_.last_progress(), b_to_a_.last_progress());
   const Millis blocked = std::min(a_to_b_.blocked_since(), b_to_a_.blocked_since());
   if (limits.duration > 0) due = std::min(due, started_ + limits.duration);

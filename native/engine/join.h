@@ -23,6 +23,8 @@ struct JoinSpec {
   EndpointId a = 0;
   EndpointId b = 0;
   Mode mode = Mode::Adaptive;
+  // b was connected for this join: it gets the socket options that only matter to long connections once it is one.
+  bool options_later = false;
   JoinLimits limits;
   DirectionSpec a_to_b;
   DirectionSpec b_to_a;
@@ -36,6 +38,8 @@ class Join final : public TimerTarget {
   // After a reset: how long what came before it may take to reach the other side's kernel, and be acknowledged.
   static constexpr Millis kResetFlush = 5000;
   static constexpr Millis kResetPoll = 10;
+  // A join that lives so long is a long one.
+  static constexpr Millis kOptionsAfter = 1000;
 
   Join(Worker& worker, JoinSpec spec, Endpoint& a, Endpoint& b);
   ~Join() = default;

@@ -142,8 +142,17 @@ void Socket::reset() {
 }
 
 void set_tcp_options(const Syscalls& sys, int fd) {
+  set_no_delay(sys, fd);
+  set_long_options(sys, fd);
+}
+
+void set_no_delay(const Syscalls& sys, int fd) {
+  const int on = 1;
+  sys.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+void set_long_options(const Syscalls& sys, int fd) {
   const auto set = [&](int level, int name, int value) { sys.setsockopt(fd, level, name, &value, sizeof value); };
-  set(IPPROTO_TCP, TCP_NODELAY, 1);
   set(SOL_SOCKET, SO_KEEPALIVE, 1);
   set(IPPROTO_TCP, TCP_KEEPIDLE, 60);
   set(IPPROTO_TCP, TCP_KEEPINTVL, 15);

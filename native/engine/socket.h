@@ -93,8 +93,11 @@ class Socket {
   std::vector<uint8_t> queue_;
 };
 
-// TCP_NODELAY; keep-alive probes after 60 s, every 15 s, 3 times; TCP_USER_TIMEOUT 105 s; TCP_NOTSENT_LOWAT 128 KiB.
-// Accepted sockets inherit all of it from their listener. Best effort.
+// TCP_NODELAY, and set_long_options. Accepted sockets inherit all of it from their listener. Best effort.
 void set_tcp_options(const Syscalls& sys, int fd);
+void set_no_delay(const Syscalls& sys, int fd);
+// What matters to connections that last or stall: keep-alive probes after 60 s, every 15 s, 3 times; TCP_USER_TIMEOUT
+// 105 s; TCP_NOTSENT_LOWAT 128 KiB.
+void set_long_options(const Syscalls& sys, int fd);
 
 }  // namespace millrace

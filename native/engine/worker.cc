@@ -8,12 +8,15 @@
 #include <csignal>
 #include <thread>
 
+#include "wake_batch.h"
+
 namespace millrace {
 
 namespace {
 
 constexpr uint32_t kDataEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
 constexpr int kEventsPerTurn = 256;
+constexpr int kHeldTurns = 4;
 // Edge-triggered, so that nobody has to read it: each write is an edge.
 constexpr uint32_t kWakeEvents = EPOLLIN | EPOLLET;
 // How long a worker rests whose epoll refuses to wait, lest it run hot. Commands and timers still get their turn.
@@ -81,20 +84,29 @@ int Worker::start() {
 void Worker::stop() {
   if (!running_) return finish();
   post(StopCommand{});
+  wake_if_asleep();
   pthread_join(thread_, nullptr);
   running_ = false;
 }
 
 void Worker::post(Command command) {
-  bool sleeping;
   {
     const std::lock_guard lock(inbox_mutex_);
     if (ended_) return decline(command);
     inbox_.push_back(std::move(command));
-    sleeping = sleeping_;
+    if (!sleeping_) return;
+  }
+  if (WakeBatch* batch = WakeBatch::current()) batch->add(*this);
+  else wake_if_asleep();
+}
+
+void Worker::wake_if_asleep() {
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    if (!sleeping_) return;
     sleeping_ = false;
   }
-  if (sleeping) wake();
+  wake();
 }
 
 void Worker::wake() {
@@ -110,8 +122,32 @@ void Worker::loop() {
   finish();
 }
 
+// Events for clients are held back while the sockets have more to say and no join is at work, for a few turns at most:
+// clients then hear of them in batches, and where client and worker share a core they don't take it from each other
+// for every single one.
+bool Worker::hold_events() {
+  if (to_ring_.empty()) return false;
+  if (run_queue_.empty() && held_turns_ < kHeldTurns) {
+    ++held_turns_;
+    return true;
+  }
+  ring_clients();
+  return false;
+}
+
+void Worker::ring_clients() {
+  // Whoever hears of an event finds it in the statistics.
+  if (!to_ring_.empty()) publish();
+  for (Client* client : to_ring_) {
+    if (client->ring()) stats.add(Stat::Doorbells);
+  }
+  to_ring_.clear();
+  held_turns_ = 0;
+}
+
 void Worker::turn() {
-  int timeout = run_queue_.empty() ? wheel.timeout(sys.clock()) : 0;
+  const bool holds = hold_events();
+  int timeout = run_queue_.empty() && !holds ? wheel.timeout(sys.clock()) : 0;
   if (timeout != 0) {
     const std::lock_guard lock(inbox_mutex_);
     if (inbox_.empty()) sleeping_ = true;
@@ -121,6 +157,7 @@ void Worker::turn() {
   epoll_event events[kEventsPerTurn];
   const int count = sys.epoll_wait(epoll_, events, kEventsPerTurn, timeout);
   if (count < 0) std::this_thread::sleep_for(kRefusedWait);
+  if (count <= 0) ring_clients();
   now = sys.clock();
   stats.add(Stat::Turns);
   if (timeout != 0) stats.add(Stat::Sleeps);
@@ -186,12 +223,7 @@ void Worker::end_turn() {
     });
     dead_joins_.clear();
   }
-  // Whoever hears of an event finds it in the statistics.
-  if (!to_ring_.empty() || now - published_at_ >= kPublish) publish();
-  for (Client* client : to_ring_) {
-    if (client->ring()) stats.add(Stat::Doorbells);
-  }
-  to_ring_.clear();
+  if (now - published_at_ >= kPublish) publish();
   dead_endpoints_.clear();
   dead_listeners_.clear();
 }
@@ -215,6 +247,7 @@ int Worker::unwatch(int fd) {
 void Worker::emit(Client& client, const EventRecord& record, std::vector<uint8_t> payload) {
   stats.add(Stat::Records);
   client.push(record, std::move(payload));
+  if (client.closed()) return;
   if (std::find(to_ring_.begin(), to_ring_.end(), &client) == to_ring_.end()) to_ring_.push_back(&client);
 }
 
@@ -243,6 +276,7 @@ void Worker::remove(Endpoint& endpoint) {
     const std::lock_guard lock(engine_.registry.mutex());
     engine_.registry.release(endpoint.id());
   }
+  if (!parked_.empty()) parked_.erase(endpoint.id());
   const auto found = endpoints_.find(endpoint.id());
   if (found == endpoints_.end()) return;
   stats.subtract(Stat::EndpointsNow);

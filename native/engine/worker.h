@@ -45,8 +45,10 @@ class Worker {
   void turn();
   void stop();
 
-  // Any thread.
+  // Any thread. The worker wakes up at once, or at the end of the calling thread's WakeBatch.
   void post(Command command);
+  // Any thread. Whoever blocks until a command has been carried out calls it after the post.
+  void wake_if_asleep();
   // Any thread, with the registry's mutex held: takes the commands for `id` out of the inbox.
   std::vector<Command> take_commands(EndpointId id);
 
@@ -73,6 +75,10 @@ class Worker {
   void remove(Endpoint& endpoint);
   void remove(Join& join);
   void remove(std::unique_ptr<Listener> listener);
+  // Begins a join for which side a has waited.
+  void begin_awaited(std::unique_ptr<JoinSpec> spec);
+  // Ends one whose side b could not be connected: side a is reset.
+  void refuse_join(std::unique_ptr<JoinSpec> spec, EndReason reason, int error);
   bool reserve_reached(int fd) const { return fd >= engine_.fd_reserve; }
 
  private:
@@ -88,7 +94,15 @@ class Worker {
   void publish();
 
   Endpoint* find(EndpointId id);
+  // Connects to `address`: a descriptor (connected or on its way), or -errno. `later`: without the options that only
+  // long connections need.
+  int open_connection(const SocketAddress& address, bool later);
+  void release_id(EndpointId id);
+  void cancel_dial(EndpointId a);
+  void ring_clients();
+  bool hold_events();
   void handle(DialCommand& command);
+  void handle(JoinToCommand& command);
   void handle(AdoptCommand& command);
   void handle(ReadCommand& command);
   void handle(WriteCommand& command);
@@ -134,6 +148,7 @@ class Worker {
   std::vector<Join*> run_queue_;
   std::vector<Join*> visited_;
   std::vector<Client*> to_ring_;
+  int held_turns_ = 0;  // how many turns in a row they have been left waiting
   // Where clients read the statistics.
   struct Row {
     const Client* client;

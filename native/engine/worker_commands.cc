@@ -58,39 +58,47 @@ void Worker::dispatch(Command& command) {
   if (forward(command)) return;
   const Endpoint* endpoint = find(target(command));
   if (endpoint && endpoint->stage() == Endpoint::Stage::Waiting) {
+    const bool ends = std::holds_alternative<AbortCommand>(command) || std::holds_alternative<DestroyCommand>(command);
+    if (ends && endpoint->dialed() != 0) return cancel_dial(endpoint->id());
     parked_[endpoint->id()].push_back(std::move(command));
     return;
   }
   std::visit([this](auto& c) { handle(c); }, command);
 }
 
+int Worker::open_connection(const SocketAddress& address, bool later) {
+  const int fd = sys.socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  const auto give_up = [&](int error) {
+    sys.close(fd);
+    return -error;
+  };
+  if (reserve_reached(fd)) return give_up(EMFILE);
+  if (address.is_tcp()) {
+    if (later) set_no_delay(sys, fd);
+    else set_tcp_options(sys, fd);
+  }
+  const auto connect = [&] { return sys.connect(fd, address.get(), address.length()); };
+  // EALREADY and EISCONN: what was interrupted goes on by itself.
+  if (uninterrupted(connect) == 0 || errno == EINPROGRESS || errno == EALREADY || errno == EISCONN) return fd;
+  return give_up(errno);
+}
+
+void Worker::release_id(EndpointId id) {
+  const std::lock_guard lock(engine_.registry.mutex());
+  engine_.registry.release(id);
+}
+
 void Worker::handle(DialCommand& command) {
-  const int family = command.address.family();
   const bool tcp = command.address.is_tcp();
   stats.add(Stat::Dials);
-  int error = 0;
-  const int fd = sys.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int fd = command.client->closed() ? -ECANCELED : open_connection(command.address, false);
   if (fd < 0) {
-    error = errno;
-  } else if (reserve_reached(fd)) {
-    error = EMFILE;
-  } else {
-    if (tcp) set_tcp_options(sys, fd);
-    const auto connect = [&] { return sys.connect(fd, command.address.get(), command.address.length()); };
-    // EALREADY and EISCONN: what was interrupted goes on by itself.
-    if (uninterrupted(connect) != 0 && errno != EINPROGRESS && errno != EALREADY && errno != EISCONN) error = errno;
-  }
-  if (command.client->closed()) error = ECANCELED;
-  if (error != 0) {
-    if (fd >= 0) sys.close(fd);
-    {
-      const std::lock_guard lock(engine_.registry.mutex());
-      engine_.registry.release(command.id);
-    }
+    release_id(command.id);
     stats.add(Stat::DialsFailed);
     EventRecord record{};
     record.type = EventType::Dialed;
-    record.code = static_cast<uint32_t>(error);
+    record.code = static_cast<uint32_t>(-fd);
     record.id = static_cast<double>(command.id);
     return emit(*command.client, record);
   }
@@ -102,11 +110,59 @@ void Worker::handle(DialCommand& command) {
   if (added.stage() == Endpoint::Stage::Connecting) wheel.arm(added.timer(), command.deadline);
 }
 
-void Worker::handle(AdoptCommand& command) {
-  if (command.endpoint->client()->closed()) {
-    const std::lock_guard lock(engine_.registry.mutex());
-    return engine_.registry.release(command.endpoint->id());
+void Worker::handle(JoinToCommand& command) {
+  const EndpointId id = command.spec->b;
+  Endpoint* const a = find(command.id);
+  const bool usable = a && a->stage() == Endpoint::Stage::Open && !command.spec->client->closed();
+  const int fd = !usable ? -ECONNRESET : id == 0 ? -EMFILE : open_connection(command.address, true);
+  if (usable) stats.add(Stat::Dials);
+  if (fd < 0) {
+    if (usable) stats.add(Stat::DialsFailed);
+    if (id != 0) release_id(id);
+    return refuse_join(std::move(command.spec), usable ? EndReason::Unreachable : EndReason::Reset, -fd);
   }
+  const bool tcp = command.address.is_tcp();
+  {
+    // Side a may have moved since the call.
+    const std::lock_guard lock(engine_.registry.mutex());
+    engine_.registry.move(id, index_);
+  }
+  auto endpoint = std::make_unique<Endpoint>(id, command.spec->client, sys, fd, tcp, Endpoint::Stage::Connecting);
+  Endpoint& b = *endpoint;
+  command.spec->options_later = tcp;
+  b.join_when_connected(std::move(command.spec));
+  b.set_deadline(command.deadline);
+  a->wait_for_join(id);
+  stats.add(Stat::EndpointsBorn);
+  add(std::move(endpoint));
+  if (b.stage() == Endpoint::Stage::Connecting) wheel.arm(b.timer(), command.deadline);
+}
+
+void Worker::begin_awaited(std::unique_ptr<JoinSpec> spec) {
+  auto parked = parked_.extract(spec->a);
+  begin(std::move(spec));
+  if (!parked) return;
+  for (Command& waiting : parked.mapped()) dispatch(waiting);
+}
+
+void Worker::refuse_join(std::unique_ptr<JoinSpec> spec, EndReason reason, int error) {
+  if (Endpoint* a = find(spec->a)) a->destroy(true);
+  if (spec->client->closed()) return;
+  stats.add(Stat::JoinsBegun);
+  // Side b is gone without an event of its own.
+  report_unjoined(*this, *spec, reason, error, 1);
+}
+
+void Worker::cancel_dial(EndpointId a) {
+  Endpoint* const b = find(find(a)->dialed());
+  if (!b) return;
+  auto spec = b->take_spec();
+  b->close_now(false);
+  refuse_join(std::move(spec), EndReason::Aborted, 0);
+}
+
+void Worker::handle(AdoptCommand& command) {
+  if (command.endpoint->client()->closed()) return release_id(command.endpoint->id());
   stats.add(Stat::EndpointsBorn);
   add(std::move(command.endpoint));
 }
@@ -196,9 +252,8 @@ void Worker::handle(std::unique_ptr<DeliverCommand>& command) {
   // Taken also when nothing comes of the join.
   auto parked = parked_.extract(command->spec->a);
   if (command->spec->client->closed()) {
-    if (!command->endpoint) return;
-    const std::lock_guard lock(engine_.registry.mutex());
-    return engine_.registry.release(command->endpoint->id());
+    if (command->endpoint) release_id(command->endpoint->id());
+    return;
   }
   if (command->endpoint) add(std::move(command->endpoint));
   begin(std::move(command->spec));
@@ -246,6 +301,7 @@ void Worker::handle(DetachCommand& command) {
     remove(std::move(entry->second));
     entry = listeners_.erase(entry);
   }
+  std::erase(to_ring_, command.client);
   std::erase_if(rows_, [&](const Row& row) { return row.client == command.client; });
   end_turn();
   command.done->count_down();

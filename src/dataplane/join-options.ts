@@ -1,5 +1,5 @@
 import { MillraceError } from '../errors.ts'
-import type { DirectionOptions, JoinOptions, RateLimit } from './types.ts'
+import type { DialTarget, DirectionOptions, JoinOptions, JoinToOptions, RateLimit } from './types.ts'
 
 /** The limits of a join with their defaults filled in. All ms; 0 is off. */
 export interface JoinLimits {
@@ -8,6 +8,9 @@ export interface JoinLimits {
   readonly maxDurationMs: number
   readonly stalledMs: number
 }
+
+/** How long a dial may take: name resolution and connect together. */
+export const defaultDialTimeoutMs = 10_000
 
 /** Checks a join's options (ERR_OPTION) and fills the limits' defaults in. */
 export function readJoinLimits(options: JoinOptions): JoinLimits {
@@ -19,6 +22,18 @@ export function readJoinLimits(options: JoinOptions): JoinLimits {
     maxDurationMs: readMs('maxDurationMs', options.maxDurationMs, 0),
     stalledMs: readMs('stalledMs', options.stalledMs, 300_000),
   }
+}
+
+/** The same for a join that dials: also checks the target and that no direction is the caller's. */
+export function readJoinToLimits(target: DialTarget, options: JoinToOptions): JoinLimits {
+  if (options.aToB?.drive === 'caller' || options.bToA?.drive === 'caller') {
+    throw new MillraceError('ERR_OPTION', "joinTo: no direction can have drive 'caller'")
+  }
+  if ('port' in target && !(Number.isInteger(target.port) && target.port > 0 && target.port <= 65_535)) {
+    refuse('target.port', 'from 1 to 65535', target.port)
+  }
+  readMs('dialTimeoutMs', options.dialTimeoutMs, 0)
+  return readJoinLimits(options)
 }
 
 /** Checks a rate and its burst (default one second's worth). Throws ERR_OPTION. */

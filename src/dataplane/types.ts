@@ -13,6 +13,7 @@ export type Path = 'splice' | 'copy' | 'tls' | 'stream'
  * Why a join ended. `eof`: both directions ended. `reset`: a peer reset. `idle`, `half-closed-idle`, `limit`,
  * `stalled`: the limit of {@link JoinOptions} with that name ran out (`limit` is `maxDurationMs`). `aborted`:
  * `destroy()` or the signal. `truncated`: TLS ended without close_notify. `error`: the system refused something.
+ * `unreachable`: the target of {@link DataPlane.joinTo} could not be dialed.
  */
 export type EndReason =
   | 'eof'
@@ -24,6 +25,7 @@ export type EndReason =
   | 'aborted'
   | 'truncated'
   | 'error'
+  | 'unreachable'
 
 /** The two directions of a join. */
 export type DirectionName = 'aToB' | 'bToA'
@@ -146,6 +148,12 @@ export interface JoinOptions {
   readonly onEnd?: (result: JoinResult) => void
 }
 
+/** Options of {@link DataPlane.joinTo}. Neither direction can be driven by the caller. */
+export interface JoinToOptions extends JoinOptions {
+  /** Limit for the dial. Default 10 000; `Infinity` is none but the system's. */
+  readonly dialTimeoutMs?: number
+}
+
 /** How a join ended. Byte counts are exact: what the sink's kernel took, heads included. */
 export interface JoinResult extends PerDirection<bigint> {
   readonly reason: EndReason
@@ -154,7 +162,7 @@ export interface JoinResult extends PerDirection<bigint> {
   readonly spliced: PerDirection<bigint>
   /** The path that moved most bytes of each direction. */
   readonly path: PerDirection<Path>
-  /** The system's word on a reset or an error (`ECONNRESET`, `EPIPE`, …), '' otherwise. */
+  /** The system's word on a reset, an error or a failed dial (`ECONNRESET`, `EPIPE`, …), '' otherwise. */
   readonly errno: string
 }
 
@@ -261,6 +269,11 @@ export interface DataPlane {
   secure(endpoint: Endpoint, options: TlsOptions): Promise<Endpoint>
   /** Joins two endpoints. Both are used up; never throws for what a peer did: that shows in the result. */
   join(a: Endpoint, b: Endpoint, options?: JoinOptions): Join
+  /**
+   * Dials, and joins `a` with what answers: a whole proxied visitor in one call and without a promise, the cheapest way
+   * there is. `a` is used up. When the target can't be reached `a` is reset, and the join ends with `unreachable`.
+   */
+  joinTo(a: Endpoint, target: DialTarget, options?: JoinToOptions): Join
   /** A bandwidth limit for use in joins of this data plane. Throws ERR_OPTION for rates or bursts below 1. */
   rateLimit(bytesPerSecond: number, burst?: number): RateLimit
   /** What it has and has done so far. Free to ask. */

@@ -19,6 +19,7 @@ export async function rightUse(a: Socket, b: Socket, endpoint: Endpoint): Promis
     case 'aborted':
     case 'truncated':
     case 'error':
+    case 'unreachable':
       break
     default:
       result.reason satisfies never

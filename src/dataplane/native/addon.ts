@@ -29,6 +29,16 @@ export interface Addon {
     rateAToB: Bucket | undefined,
     rateBToA: Bucket | undefined,
   ): void
+  joinTo(
+    fields: Float64Array,
+    headA: Uint8Array | undefined,
+    rateAToB: Bucket | undefined,
+    rateBToA: Bucket | undefined,
+    host: string | undefined,
+    port: number,
+    path: string | undefined,
+    timeoutMs: number,
+  ): boolean
   abort(a: number): void
   finish(a: number, aToB: boolean, fin: boolean): void
   /** Workers, 1 where splice works, words from one row of statistics to the next. */
@@ -59,6 +69,7 @@ const functions: Readonly<Record<keyof Addon, true>> = {
   cells: true,
   bucket: true,
   join: true,
+  joinTo: true,
   abort: true,
   finish: true,
   shape: true,

@@ -14,20 +14,16 @@ export interface EndpointEvents {
   onGone(errno: number): void
 }
 
-/** What an ended join reports. */
-export interface JoinEnd {
-  readonly code: number
-  readonly aToB: bigint
-  readonly bToA: bigint
-  readonly splicedAToB: bigint
-  readonly splicedBToA: bigint
-  readonly durationMs: number
+/** Who hears of a join's end. */
+export interface JoinEvents {
+  /** `event` is the JoinEnded record, and lasts as long as the call. */
+  onEnded(event: EventReader): void
 }
 
 /** Who hears of a listener's events. */
 export interface ListenerEvents {
   /** Takes note of one accepted endpoint; {@link deliver} follows at the end of the batch. */
-  onAccepted(id: number, local: PackedAddress, remote: PackedAddress): void
+  onAccepted(id: number, event: EventReader): void
   deliver(): void
   onClosed(refused: number): void
 }
@@ -46,7 +42,7 @@ export class Core {
   readonly cells: CounterCells
   readonly statistics: EngineStatistics
   readonly #endpoints = new Map<number, EndpointEvents>()
-  readonly #joins = new Map<number, (end: JoinEnd) => void>()
+  readonly #joins = new Map<number, JoinEvents>()
   readonly #listeners = new Map<number, ListenerEvents>()
   readonly #reader = new EventReader()
   readonly #touched = new Set<ListenerEvents>()
@@ -88,12 +84,19 @@ export class Core {
   }
 
   /** Registers a join, whose end is reported once; returns its token. */
-  addJoin(onEnd: (end: JoinEnd) => void): number {
+  addJoin(events: JoinEvents): number {
     const token = this.#nextToken
     this.#nextToken += 1
-    this.#joins.set(token, onEnd)
+    this.#joins.set(token, events)
     this.#updateAlive()
     return token
+  }
+
+  /** Forgets a join that the engine never heard of, and the endpoint that was to be made for it. */
+  cancelJoin(token: number): void {
+    this.#joins.delete(token)
+    this.#owned -= 1
+    this.#updateAlive()
   }
 
   /** Notes that the engine owns one endpoint more. It says itself when it no longer does. */
@@ -130,10 +133,21 @@ export class Core {
       if (count === 0) break
       reader.rewind()
       for (let i = 0; i < count; i += 1) {
-        guarded(() => this.#dispatch(reader))
+        // A callback of the user's that throws must not cost others their events: its error is thrown on its own.
+        try {
+          this.#dispatch(reader)
+        } catch (error) {
+          throwAlone(error)
+        }
         reader.next()
       }
-      for (const listener of this.#touched) guarded(() => listener.deliver())
+      for (const listener of this.#touched) {
+        try {
+          listener.deliver()
+        } catch (error) {
+          throwAlone(error)
+        }
+      }
       this.#touched.clear()
     }
     this.#updateAlive()
@@ -149,7 +163,7 @@ export class Core {
           this.addon.destroy(id, true)
           return
         }
-        listener.onAccepted(id, event.local, event.remote)
+        listener.onAccepted(id, event)
         this.#touched.add(listener)
         return
       }
@@ -192,26 +206,15 @@ export class Core {
 
   #endJoin(event: EventReader): void {
     this.#owned -= event.value(5)
-    const onEnd = this.#joins.get(event.id)
-    this.#joins.delete(event.id)
-    onEnd?.({
-      code: event.code,
-      aToB: event.bigValue(0),
-      bToA: event.bigValue(1),
-      splicedAToB: event.bigValue(2),
-      splicedBToA: event.bigValue(3),
-      durationMs: event.value(4),
-    })
+    const { id } = event
+    const join = this.#joins.get(id)
+    this.#joins.delete(id)
+    join?.onEnded(event)
   }
 }
 
-/** A callback of the user's that throws must not cost others their events: its error is thrown on its own. */
-function guarded(call: () => void): void {
-  try {
-    call()
-  } catch (error) {
-    process.nextTick(() => {
-      throw error
-    })
-  }
+function throwAlone(error: unknown): void {
+  process.nextTick(() => {
+    throw error
+  })
 }

@@ -1,7 +1,8 @@
-import type { Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
 import { checkAdoptable } from '../adopt-check.ts'
-import { readJoinLimits } from '../join-options.ts'
+import { defaultDialTimeoutMs, readJoinLimits, readJoinToLimits } from '../join-options.ts'
+import { LateJoin } from '../late-join.ts'
 import type { DataPlaneStats } from '../stats.ts'
 import { StreamEndpoint } from '../stream/endpoint.ts'
 import { secureEndpoint } from '../stream/secure.ts'
@@ -14,6 +15,7 @@ import type {
   Endpoint,
   Join,
   JoinOptions,
+  JoinToOptions,
   ListenAddress,
   Listener,
   ListenOptions,
@@ -76,9 +78,27 @@ export class NativeDataPlane implements DataPlane {
     const unusable = one.unusable() ?? other.unusable()
     if (unusable !== undefined) throw unusable
     if (one instanceof NativeEndpoint && other instanceof NativeEndpoint) {
-      return new NativeJoin(this.#core, one, other, options, limits, this.mode)
+      return NativeJoin.between(this.#core, one, other, options, limits, this.mode)
     }
     return new MixedJoin(one, other, options, this.#streams)
+  }
+
+  joinTo(a: Endpoint, target: DialTarget, options: JoinToOptions = {}): Join {
+    const own = ours(a)
+    const limits = readJoinToLimits(target, options)
+    NativeRateLimit.bucketOf(options.aToB?.rate)
+    NativeRateLimit.bucketOf(options.bToA?.rate)
+    const unusable = own.unusable()
+    if (unusable !== undefined) throw unusable
+    // Names may have several addresses, to be raced: that is the dialer's business.
+    if (own instanceof NativeEndpoint && ('path' in target || isIP(target.host) !== 0)) {
+      return NativeJoin.to(this.#core, own, target, options, limits, this.mode)
+    }
+    const dial = (signal: AbortSignal): Promise<Endpoint> =>
+      this.dial(target, { timeoutMs: options.dialTimeoutMs ?? defaultDialTimeoutMs, signal })
+    const begin = (b: Endpoint): Join => this.join(own, b, options)
+    const path = own.encrypted ? 'tls' : 'copy'
+    return new LateJoin(own, { dial, begin, path, onLost: (result) => this.#streams.joinLost(result) }, options)
   }
 
   rateLimit(bytesPerSecond: number, burst?: number): RateLimit {

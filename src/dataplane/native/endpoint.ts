@@ -26,8 +26,9 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
   readonly #core: Core
   readonly #local: AddressSource
   readonly #remote: AddressSource
-  readonly #inbox: NativeInbox
-  readonly #flushes: FlushQueue
+  /** Made on first use, as what follows: many endpoints are accepted, joined, and never read or written here. */
+  #inbox: NativeInbox | undefined
+  #flushes: FlushQueue | undefined
   /** `driven`: in a join, but with directions for which the caller still reads or writes here. */
   #state: 'open' | 'joined' | 'driven' | 'moving' | 'closed' = 'open'
   #closedBy: MillraceError | undefined
@@ -38,15 +39,13 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
   #heir: Heir | undefined
   #moved: StreamEndpoint | undefined
   /** What the caller asked for on the way to streams. */
-  readonly #held = new HeldCalls()
+  #held: HeldCalls | undefined
 
   constructor(core: Core, id: number, local: AddressSource, remote: AddressSource) {
     this.id = id
     this.#core = core
     this.#local = local
     this.#remote = remote
-    this.#inbox = new NativeInbox(this)
-    this.#flushes = new FlushQueue(() => core.addon.flush(id))
     core.addEndpoint(id, this)
   }
 
@@ -60,47 +59,47 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
 
   peek(n: number, deadlineMs: number): Promise<Buffer> {
     if (this.#moved !== undefined) return this.#moved.peek(n, deadlineMs)
-    if (this.#state === 'moving') return this.#held.later(() => this.peek(n, deadlineMs))
+    if (this.#state === 'moving') return this.#waiting().later(() => this.peek(n, deadlineMs))
     if (!(n >= 0 && n <= maxRead)) return rejected('ERR_OPTION', `peek of ${n} bytes: 64 KiB is the most`)
     return this.#start({ kind: 'peek', n }, deadlineMs)
   }
 
   readHead(findEnd: FindEnd, limit: number, deadlineMs: number): Promise<Buffer> {
     if (this.#moved !== undefined) return this.#moved.readHead(findEnd, limit, deadlineMs)
-    if (this.#state === 'moving') return this.#held.later(() => this.readHead(findEnd, limit, deadlineMs))
+    if (this.#state === 'moving') return this.#waiting().later(() => this.readHead(findEnd, limit, deadlineMs))
     return this.#start({ kind: 'head', findEnd, limit }, deadlineMs)
   }
 
   read(deadlineMs: number, max = maxRead): Promise<Buffer> {
     if (this.#moved !== undefined) return this.#moved.read(deadlineMs, max)
-    if (this.#state === 'moving') return this.#held.later(() => this.read(deadlineMs, max))
+    if (this.#state === 'moving') return this.#waiting().later(() => this.read(deadlineMs, max))
     if (!(max >= 1)) return rejected('ERR_OPTION', `read of at most ${max} bytes`)
     return this.#start({ kind: 'read', max }, deadlineMs)
   }
 
   unread(bytes: Buffer): void {
     if (this.#moved !== undefined) this.#moved.unread(bytes)
-    else if (this.#state === 'moving') this.#held.push(() => this.unread(bytes))
-    else this.#inbox.unread.unshift(bytes)
+    else if (this.#state === 'moving') this.#waiting().push(() => this.unread(bytes))
+    else this.#receiver().unread.unshift(bytes)
   }
 
   write(bytes: Uint8Array): void {
     if (this.#moved !== undefined) this.#moved.write(bytes)
     else if (this.#state === 'moving') {
       const copy = Buffer.from(bytes)
-      this.#held.push(() => this.write(copy))
+      this.#waiting().push(() => this.write(copy))
     } else if ((this.#state === 'open' || this.#state === 'driven') && bytes.length > 0) {
-      this.#flushes.noteWrite()
+      this.#flusher().noteWrite()
       this.#core.addon.write(this.id, bytes)
     }
   }
 
   flushed(): Promise<void> {
     if (this.#moved !== undefined) return this.#moved.flushed()
-    if (this.#state === 'moving') return this.#held.later(() => this.flushed())
+    if (this.#state === 'moving') return this.#waiting().later(() => this.flushed())
     if (this.#state === 'joined') return Promise.reject(new MillraceError('ERR_ENDPOINT_JOINED'))
     const error = this.#state === 'closed' ? this.#closedBy : this.resetError()
-    return error === undefined ? this.#flushes.wait() : Promise.reject(error)
+    return error === undefined ? this.#flusher().wait() : Promise.reject(error)
   }
 
   onClosed(callback: (how: ClosedHow) => void): void {
@@ -122,7 +121,7 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
   unusable(): MillraceError | undefined {
     if (this.#state === 'closed' && this.#closedBy?.code === 'ERR_ENDPOINT_CLOSED') return this.#closedBy
     if (this.#state !== 'open' && this.#state !== 'closed') return new MillraceError('ERR_ENDPOINT_JOINED')
-    return this.#inbox.busy ? new MillraceError('ERR_ENDPOINT_BUSY') : undefined
+    return this.#inbox?.busy === true ? new MillraceError('ERR_ENDPOINT_BUSY') : undefined
   }
 
   /** Gives the unread bytes to a join. `driven`: the caller goes on using this side, until {@link joinEnded}. */
@@ -130,8 +129,20 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
     this.#onClosed = undefined
     if (this.#state === 'open') this.#state = driven ? 'driven' : 'joined'
     if (!driven) this.#core.removeEndpoint(this.id)
-    if (keepUnread || this.#inbox.unread.length === 0) return undefined
-    return this.#inbox.unread.take(this.#inbox.unread.length)
+    const unread = this.#inbox?.unread
+    return keepUnread || unread === undefined || unread.length === 0 ? undefined : unread.take(unread.length)
+  }
+
+  /** Takes it for a join that can't begin yet: from now on it is joined, and what the caller asks of it waits. */
+  hold(): void {
+    this.#onClosed = undefined
+    if (this.#state === 'open') this.#state = 'moving'
+  }
+
+  /** Ends {@link hold}. What has waited is to be run once the join has begun, or has failed. */
+  letGo(): HeldCalls | undefined {
+    if (this.#state === 'moving') this.#state = 'open'
+    return this.#held
   }
 
   /** The join is over: what the caller still awaits is rejected. */
@@ -147,7 +158,7 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
    */
   release(heir: Heir, replay: boolean): readonly Buffer[] {
     this.#onClosed = undefined
-    const unread = this.#inbox.unread.takeAll()
+    const unread = this.#inbox?.unread.takeAll() ?? []
     if (this.#state !== 'open') {
       process.nextTick(() => heir.onLost())
       return unread
@@ -170,17 +181,17 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
       this.#failure ??= 'ECONNRESET'
       this.#close(this.resetError() ?? new MillraceError('ERR_ENDPOINT_CLOSED'))
     }
-    this.#held.run()
+    this.#held?.run()
   }
 
   onRead(status: number, bytes: Buffer | undefined): void {
     if (status === readStatus.reset) this.#failure ??= 'ECONNRESET'
-    this.#inbox.onRead(status, bytes)
+    this.#receiver().onRead(status, bytes)
   }
 
   onFlushed(errno: number): void {
     if (errno !== 0) this.#failure ??= errnoName(errno)
-    this.#flushes.settle(this.resetError())
+    this.#flushes?.settle(this.resetError())
   }
 
   onPeerEnded(errno: number): void {
@@ -223,8 +234,24 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
     return resetError(this.#failure)
   }
 
+  #receiver(): NativeInbox {
+    this.#inbox ??= new NativeInbox(this)
+    return this.#inbox
+  }
+
+  #flusher(): FlushQueue {
+    this.#flushes ??= new FlushQueue(() => this.#core.addon.flush(this.id))
+    return this.#flushes
+  }
+
+  /** Where calls wait while the endpoint is on its way to a join. */
+  #waiting(): HeldCalls {
+    this.#held ??= new HeldCalls()
+    return this.#held
+  }
+
   #start(wish: ReadWish, deadlineMs: number): Promise<Buffer> {
-    return this.#state === 'joined' ? rejected('ERR_ENDPOINT_JOINED') : this.#inbox.start(wish, deadlineMs)
+    return this.#state === 'joined' ? rejected('ERR_ENDPOINT_JOINED') : this.#receiver().start(wish, deadlineMs)
   }
 
   #tellClosed(): void {
@@ -240,7 +267,7 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
     this.#state = 'closed'
     this.#closedBy = error
     this.#onClosed = undefined
-    this.#inbox.close()
-    this.#flushes.settle(error)
+    this.#inbox?.close()
+    this.#flushes?.settle(error)
   }
 }

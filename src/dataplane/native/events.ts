@@ -28,6 +28,7 @@ export const endReasons: readonly EndReason[] = [
   'aborted',
   'truncated',
   'error',
+  'unreachable',
 ]
 
 const recordBytes = 128
@@ -39,39 +40,50 @@ const arenaBytes = 256 * 1024
 const familyV4 = 4
 const familyV6 = 6
 
-/** An address as the engine packs it, turned into words only when somebody asks. */
+/**
+ * An address as the engine packs it, turned into words only when somebody asks. Whole numbers of 32 bits take no memory
+ * of their own.
+ */
 export class PackedAddress {
-  readonly #family: number
-  readonly #port: number
+  readonly #familyAndPort: number
   readonly #scope: number
-  readonly #bytes: Uint8Array
+  readonly #word0: number
+  readonly #word1: number
+  readonly #word2: number
+  readonly #word3: number
 
-  /** `bytes` is PackedAddress of native/engine/address.h; it is copied. */
-  constructor(bytes: Uint8Array) {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    this.#family = view.getUint16(0, true)
-    this.#port = view.getUint16(2, true)
-    this.#scope = view.getUint32(4, true)
-    this.#bytes = bytes.slice(8, this.#family === familyV6 ? 24 : 12)
+  /** Copies PackedAddress of native/engine/address.h from `offset` of `view`. */
+  constructor(view: DataView, offset: number) {
+    this.#familyAndPort = view.getInt32(offset, true)
+    const six = (this.#familyAndPort & 0xffff) === familyV6
+    this.#scope = six ? view.getInt32(offset + 4, true) : 0
+    this.#word0 = view.getInt32(offset + 8)
+    this.#word1 = six ? view.getInt32(offset + 12) : 0
+    this.#word2 = six ? view.getInt32(offset + 16) : 0
+    this.#word3 = six ? view.getInt32(offset + 20) : 0
   }
 
   /** In the interface's words; `unix` path '' when the socket is no IP socket. */
   toAddress(): Address {
-    if (this.#family === familyV4) return makeAddress(this.#bytes.join('.'), this.#port)
-    if (this.#family === familyV6) return makeAddress(this.#host6(), this.#port)
+    const family = this.#familyAndPort & 0xffff
+    const port = this.#familyAndPort >>> 16
+    if (family === familyV4) return makeAddress(dotted(this.#word0), port)
+    if (family === familyV6) return makeAddress(this.#host6(), port)
     return { family: 'unix', path: '' }
   }
 
   #host6(): string {
-    const bytes = this.#bytes
-    const mapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 255 && bytes[11] === 255
-    if (mapped) return `::ffff:${bytes.subarray(12).join('.')}`
-    const view = new DataView(bytes.buffer, bytes.byteOffset)
-    const groups = Array.from({ length: 8 }, (_, i) => view.getUint16(i * 2).toString(16))
+    const words = [this.#word0, this.#word1, this.#word2, this.#word3]
+    if (words[0] === 0 && words[1] === 0 && words[2] === 0xffff) return `::ffff:${dotted(this.#word3)}`
+    const groups = words.flatMap((word) => [word >>> 16, word & 0xffff]).map((group) => group.toString(16))
     // The URL parser writes the canonical short form of RFC 5952.
     const host = new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)
-    return this.#scope === 0 ? host : `${host}%${this.#scope}`
+    return this.#scope === 0 ? host : `${host}%${this.#scope >>> 0}`
   }
+}
+
+function dotted(word: number): string {
+  return `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`
 }
 
 /** Where an address comes from: said by the engine, or known to whoever made the endpoint. */
@@ -114,8 +126,10 @@ export class EventReader {
     return this.#view.getFloat64(this.#at + 8, true)
   }
 
+  /** A value below 2^53. */
   value(index: number): number {
-    return Number(this.bigValue(index))
+    const at = this.#at + 16 + index * 8
+    return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32
   }
 
   bigValue(index: number): bigint {
@@ -123,11 +137,11 @@ export class EventReader {
   }
 
   get local(): PackedAddress {
-    return new PackedAddress(this.records.subarray(this.#at + 64, this.#at + 96))
+    return new PackedAddress(this.#view, this.#at + 64)
   }
 
   get remote(): PackedAddress {
-    return new PackedAddress(this.records.subarray(this.#at + 96, this.#at + 128))
+    return new PackedAddress(this.#view, this.#at + 96)
   }
 
   /** A copy of the bytes of a read event. */

@@ -1,69 +1,111 @@
 import { MillraceError } from '../../errors.ts'
-import type { JoinLimits } from '../join-options.ts'
-import type { DataPlaneMode, DirectionName, Join, JoinOptions, JoinResult, Path, PerDirection } from '../types.ts'
-import type { Core, JoinEnd } from './core.ts'
-import { errnoName } from './core.ts'
+import { defaultDialTimeoutMs, type JoinLimits } from '../join-options.ts'
+import type {
+  DataPlaneMode,
+  DialTarget,
+  DirectionName,
+  EndReason,
+  Join,
+  JoinOptions,
+  JoinResult,
+  JoinToOptions,
+  Path,
+  PerDirection,
+} from '../types.ts'
+import { type Core, errnoName, type JoinEvents } from './core.ts'
 import type { CounterCell } from './counters.ts'
 import type { NativeEndpoint } from './endpoint.ts'
-import { endReasons } from './events.ts'
+import { type EventReader, endReasons } from './events.ts'
 import { NativeRateLimit } from './rate-limit.ts'
 
 /** Mode in native/engine/direction.h. */
 const modes: Readonly<Record<DataPlaneMode, number>> = { native: 0, copy: 1, splice: 2, stream: 1 }
 
+/** The ends for which the system has a word. */
+const worded: ReadonlySet<EndReason> = new Set(['reset', 'error', 'unreachable'])
+const none: readonly NativeEndpoint[] = []
+const nothing: PerDirection<bigint> = { aToB: 0n, bToA: 0n }
+/** The numbers of the join that is being made, in the order of JoinField in native/addon/joins.cc. */
+const fields = new Float64Array(13)
+
 /** A join that runs in the engine. */
-export class NativeJoin implements Join {
+export class NativeJoin implements Join, JoinEvents {
   readonly #core: Core
-  readonly #a: NativeEndpoint
-  readonly #b: NativeEndpoint
+  /** Side a, by whose id the engine knows the join. */
+  readonly #id: number
   readonly #options: JoinOptions
   readonly #cell: CounterCell
-  readonly #abort = (): void => this.destroy()
+  /** The sides that the caller still uses. */
+  #driven: readonly NativeEndpoint[] = none
+  #abort: (() => void) | undefined
   #aborted = false
   #result: JoinResult | undefined
   #done: Promise<JoinResult> | undefined
   #resolve: ((result: JoinResult) => void) | undefined
 
-  /** Both endpoints are usable and `limits` are those of `options`. */
-  constructor(
+  private constructor(core: Core, id: number, options: JoinOptions) {
+    this.#core = core
+    this.#id = id
+    this.#options = options
+    this.#cell = core.cells.take()
+  }
+
+  /** Joins two endpoints. Both are usable and `limits` are those of `options`. */
+  static between(
     core: Core,
     a: NativeEndpoint,
     b: NativeEndpoint,
     options: JoinOptions,
     limits: JoinLimits,
     mode: DataPlaneMode,
-  ) {
-    this.#core = core
-    this.#a = a
-    this.#b = b
-    this.#options = options
-    this.#cell = core.cells.take()
+  ): NativeJoin {
+    const join = new NativeJoin(core, a.id, options)
     const { aToB, bToA } = options
     const aDriven = aToB?.drive === 'caller'
     const bDriven = bToA?.drive === 'caller'
-    const token = core.addJoin((end) => this.#end(end))
-    const headA = a.enterJoin(aDriven || bDriven, aDriven)
-    const headB = b.enterJoin(aDriven || bDriven, bDriven)
-    // The order is JoinField's in native/addon/addon.cc.
-    const fields = Float64Array.of(
-      token,
-      this.#cell.chunk,
-      this.#cell.index,
-      a.id,
-      b.id,
-      modes[mode],
-      limits.idleMs,
-      limits.halfClosedIdleMs,
-      limits.maxDurationMs,
-      limits.stalledMs,
-      aToB?.maxBytes ?? Number.POSITIVE_INFINITY,
-      bToA?.maxBytes ?? Number.POSITIVE_INFINITY,
-      (aDriven ? 1 : 0) + (bDriven ? 2 : 0),
-    )
+    const driven = aDriven || bDriven
+    if (driven) join.#driven = [a, b]
+    join.#fill(b.id, limits, mode)
+    const headA = a.enterJoin(driven, aDriven)
+    const headB = b.enterJoin(driven, bDriven)
     core.addon.join(fields, headA, headB, NativeRateLimit.bucketOf(aToB?.rate), NativeRateLimit.bucketOf(bToA?.rate))
-    const { signal } = options
-    if (signal?.aborted === true) this.destroy()
-    else signal?.addEventListener('abort', this.#abort, { once: true })
+    join.#follow(options.signal)
+    return join
+  }
+
+  /** Joins an endpoint with an address or a unix path, once that has answered. The same holds. */
+  static to(
+    core: Core,
+    a: NativeEndpoint,
+    target: DialTarget,
+    options: JoinToOptions,
+    limits: JoinLimits,
+    mode: DataPlaneMode,
+  ): NativeJoin {
+    const join = new NativeJoin(core, a.id, options)
+    const { aToB, bToA, dialTimeoutMs = defaultDialTimeoutMs } = options
+    join.#fill(0, limits, mode)
+    const headA = a.enterJoin(false, false)
+    const [host, port, path] = 'path' in target ? [undefined, 0, target.path] : [target.host, target.port, undefined]
+    const rates = [NativeRateLimit.bucketOf(aToB?.rate), NativeRateLimit.bucketOf(bToA?.rate)] as const
+    core.endpointBorn()
+    if (!core.addon.joinTo(fields, headA, ...rates, host, port, path, dialTimeoutMs)) {
+      // A path that is too long: the engine has not heard of the join.
+      core.cancelJoin(fields[0] ?? 0)
+      core.addon.destroy(a.id, true)
+      const path: PerDirection<Path> = { aToB: 'copy', bToA: 'copy' }
+      const result = {
+        ...nothing,
+        reason: 'unreachable',
+        durationMs: 0,
+        spliced: nothing,
+        path,
+        errno: 'EINVAL',
+      } as const
+      process.nextTick(() => join.#end(result))
+    }
+    join.#follow(options.signal)
+    return join
   }
 
   get bytes(): PerDirection<bigint> {
@@ -85,34 +127,66 @@ export class NativeJoin implements Join {
   destroy(): void {
     if (this.#aborted || this.#result !== undefined) return
     this.#aborted = true
-    this.#core.addon.abort(this.#a.id)
+    this.#core.addon.abort(this.#id)
   }
 
   finish(direction: DirectionName, how: 'fin' | 'no-fin'): void {
     if (this.#options[direction]?.drive !== 'caller') {
       throw new MillraceError('ERR_OPTION', `finish: ${direction} is not driven by the caller`)
     }
-    if (this.#result === undefined) this.#core.addon.finish(this.#a.id, direction === 'aToB', how === 'fin')
+    if (this.#result === undefined) this.#core.addon.finish(this.#id, direction === 'aToB', how === 'fin')
   }
 
-  #end(end: JoinEnd): void {
-    const { aToB, bToA, splicedAToB, splicedBToA, durationMs } = end
-    const reason = endReasons[end.code & 0xff] ?? 'error'
-    this.#result = {
+  onEnded(event: EventReader): void {
+    const { code } = event
+    const reason = endReasons[code & 0xff] ?? 'error'
+    const aToB = event.bigValue(0)
+    const bToA = event.bigValue(1)
+    const spliced = { aToB: event.bigValue(2), bToA: event.bigValue(3) }
+    this.#end({
       aToB,
       bToA,
       // A join that was aborted before its sides had met ends for want of one of them.
       reason: this.#aborted && reason === 'reset' ? 'aborted' : reason,
-      durationMs,
-      spliced: { aToB: splicedAToB, bToA: splicedBToA },
-      path: { aToB: mostly(splicedAToB, aToB), bToA: mostly(splicedBToA, bToA) },
-      errno: reason === 'reset' || reason === 'error' ? errnoName(end.code >>> 8) : '',
+      durationMs: event.value(4),
+      spliced,
+      path: { aToB: mostly(spliced.aToB, aToB), bToA: mostly(spliced.bToA, bToA) },
+      errno: worded.has(reason) ? errnoName(code >>> 8) : '',
+    })
+  }
+
+  #fill(b: number, limits: JoinLimits, mode: DataPlaneMode): void {
+    const { aToB, bToA } = this.#options
+    fields[0] = this.#core.addJoin(this)
+    fields[1] = this.#cell.chunk
+    fields[2] = this.#cell.index
+    fields[3] = this.#id
+    fields[4] = b
+    fields[5] = modes[mode]
+    fields[6] = limits.idleMs
+    fields[7] = limits.halfClosedIdleMs
+    fields[8] = limits.maxDurationMs
+    fields[9] = limits.stalledMs
+    fields[10] = aToB?.maxBytes ?? Number.POSITIVE_INFINITY
+    fields[11] = bToA?.maxBytes ?? Number.POSITIVE_INFINITY
+    fields[12] = (aToB?.drive === 'caller' ? 1 : 0) + (bToA?.drive === 'caller' ? 2 : 0)
+  }
+
+  #follow(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return
+    if (signal.aborted) {
+      this.destroy()
+      return
     }
+    this.#abort = () => this.destroy()
+    signal.addEventListener('abort', this.#abort, { once: true })
+  }
+
+  #end(result: JoinResult): void {
+    this.#result = result
     this.#core.cells.giveBack(this.#cell)
-    this.#options.signal?.removeEventListener('abort', this.#abort)
-    this.#a.joinEnded()
-    this.#b.joinEnded()
-    const result = this.#result
+    if (this.#abort !== undefined) this.#options.signal?.removeEventListener('abort', this.#abort)
+    for (const side of this.#driven) side.joinEnded()
     try {
       this.#options.onEnd?.(result)
     } finally {

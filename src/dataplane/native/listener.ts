@@ -3,7 +3,7 @@ import { describe } from '../stream/address.ts'
 import type { Address, Endpoint, ListenAddress, Listener, ListenOptions } from '../types.ts'
 import { type Core, errnoName, type ListenerEvents } from './core.ts'
 import { NativeEndpoint } from './endpoint.ts'
-import { PackedAddress } from './events.ts'
+import { type EventReader, PackedAddress } from './events.ts'
 import { resolveHost } from './resolve.ts'
 
 /** Bytes of PackedAddress in native/engine/address.h. */
@@ -14,6 +14,8 @@ export class NativeListener implements Listener, ListenerEvents {
   readonly address: Address
   readonly #core: Core
   readonly #id: number
+  /** Its endpoints have local addresses of their own. */
+  readonly #wildcard: boolean
   readonly #onEndpoints: (batch: readonly Endpoint[]) => void
   #batch: NativeEndpoint[] = []
   #refused = 0
@@ -24,6 +26,7 @@ export class NativeListener implements Listener, ListenerEvents {
     this.#core = core
     this.#id = id
     this.address = address
+    this.#wildcard = address.family !== 'unix' && (address.host === '0.0.0.0' || address.host === '::')
     this.#onEndpoints = onEndpoints
     core.addListener(id, this)
   }
@@ -41,9 +44,8 @@ export class NativeListener implements Listener, ListenerEvents {
     return this.#closed
   }
 
-  onAccepted(id: number, local: PackedAddress, remote: PackedAddress): void {
-    const unix = this.address.family === 'unix'
-    this.#batch.push(new NativeEndpoint(this.#core, id, unix ? this.address : local, remote))
+  onAccepted(id: number, event: EventReader): void {
+    this.#batch.push(new NativeEndpoint(this.#core, id, this.#wildcard ? event.local : this.address, event.remote))
   }
 
   deliver(): void {
@@ -82,7 +84,9 @@ export async function nativeListen(
   }
   if (id < 0) throw fail(systemError('listen', -id))
   const real: Address =
-    'path' in address ? { family: 'unix', path: address.path } : new PackedAddress(bound).toAddress()
+    'path' in address
+      ? { family: 'unix', path: address.path }
+      : new PackedAddress(new DataView(bound.buffer), 0).toAddress()
   return new NativeListener(core, id, real, onEndpoints)
 }
 

@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
 import { checkAdoptable } from '../adopt-check.ts'
+import { defaultDialTimeoutMs, readJoinToLimits } from '../join-options.ts'
+import { LateJoin } from '../late-join.ts'
 import type { DataPlaneStats } from '../stats.ts'
 import type {
   DataPlane,
@@ -10,6 +12,7 @@ import type {
   Endpoint,
   Join,
   JoinOptions,
+  JoinToOptions,
   ListenAddress,
   Listener,
   ListenOptions,
@@ -19,7 +22,7 @@ import type {
 import { workerStats } from '../worker-stats.ts'
 import { dialSocket } from './dial.ts'
 import { StreamEndpoint } from './endpoint.ts'
-import { streamJoin } from './join.ts'
+import { checkRates, streamJoin } from './join.ts'
 import { type ListenerOwner, streamListen } from './listener.ts'
 import { StreamRateLimit } from './rate-limit.ts'
 import { secureEndpoint } from './secure.ts'
@@ -74,6 +77,19 @@ export class StreamDataPlane implements DataPlane, ListenerOwner {
 
   join(a: Endpoint, b: Endpoint, options: JoinOptions = {}): Join {
     return streamJoin(ours(a), ours(b), options, this.#tally)
+  }
+
+  joinTo(a: Endpoint, target: DialTarget, options: JoinToOptions = {}): Join {
+    const own = ours(a)
+    readJoinToLimits(target, options)
+    checkRates(options)
+    const unusable = own.unusable()
+    if (unusable !== undefined) throw unusable
+    const dial = (signal: AbortSignal): Promise<Endpoint> =>
+      this.dial(target, { timeoutMs: options.dialTimeoutMs ?? defaultDialTimeoutMs, signal })
+    const begin = (b: Endpoint): Join => this.join(own, b, options)
+    const path = own.encrypted ? 'tls' : 'stream'
+    return new LateJoin(own, { dial, begin, path, onLost: (result) => this.#tally.joinLost(result) }, options)
   }
 
   rateLimit(bytesPerSecond: number, burst?: number): RateLimit {

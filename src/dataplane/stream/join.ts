@@ -16,12 +16,17 @@ import type { StreamTally } from './tally.ts'
 export function streamJoin(a: StreamEndpoint, b: StreamEndpoint, options: JoinOptions, tally: StreamTally): Join {
   if (a === b) throw new MillraceError('ERR_SOCKET_SAME')
   const limits = readJoinLimits(options)
+  checkRates(options)
+  const unusable = a.unusable() ?? b.unusable()
+  if (unusable !== undefined) throw unusable
+  return new StreamJoin(a, b, options, limits, tally)
+}
+
+/** Throws ERR_OPTION when a bandwidth limit is not one of streams. */
+export function checkRates(options: JoinOptions): void {
   for (const rate of [options.aToB?.rate, options.bToA?.rate]) {
     if (rate !== undefined && !(rate instanceof StreamRateLimit)) {
       throw new MillraceError('ERR_OPTION', 'the rate limit belongs to another data plane')
     }
   }
-  const unusable = a.unusable() ?? b.unusable()
-  if (unusable !== undefined) throw unusable
-  return new StreamJoin(a, b, options, limits, tally)
 }
