@@ -64,6 +64,7 @@ say(
 )
 for (const [name, programs] of missing) say(`missing: ${name} (${programs.join(', ')} is not on PATH)`)
 
+const wanted = bars.map((bar) => ({ ...bar, cases: bar.cases.filter(wants) }))
 const failures: Failure[] = []
 const report = (failure: Failure): void => {
   failures.push(failure)
@@ -85,7 +86,7 @@ function save(ran: readonly string[], rows: readonly Row[]): void {
     contenders: all.map(({ name, kind, note }) => ({ name, kind, note, missing: missing.get(name) ?? [] })),
     failures,
     rows,
-    verdicts: judgeAll(bars, ran, rows),
+    verdicts: judgeAll(wanted, ran, rows),
   }
   writeFileSync(json, formatResult(result))
 }
@@ -93,20 +94,20 @@ function save(ran: readonly string[], rows: readonly Row[]): void {
 const rows: Row[] = []
 const ran: string[] = []
 for (const scenario of scenarios.filter(({ name }) => chosen.includes(name))) {
-  const wanted = all.filter(
+  const measured = all.filter(
     ({ name, kind }) =>
       !missing.has(name) &&
       (only?.has(name) ?? true) &&
       scenario.contenders.some((pick) => (pick === '*' && kind !== 'base') || pick === name || pick === `${kind}s`),
   )
-  const bench: Bench = { effort, contenders: wanted, wants, say, fail: report }
+  const bench: Bench = { effort, contenders: measured, wants, say, fail: report }
   say(`\n${scenario.name}: ${scenario.about}`)
   rows.push(...(await scenario.run(bench)))
   ran.push(scenario.name)
   save(ran, rows)
 }
 
-const verdicts = judgeAll(bars, ran, rows)
+const verdicts = judgeAll(wanted, ran, rows)
 if (verdicts.length > 0) say('\nverdicts: the median of the ratios round by round')
 for (const verdict of verdicts) say(verdictLine(verdict))
 process.exit(failures.length === 0 ? 0 : 1)

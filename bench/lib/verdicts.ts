@@ -87,7 +87,10 @@ export function judgeAll(bars: readonly Bar[], ran: readonly string[], rows: rea
     .flatMap((bar) =>
       bar.cases.flatMap((name) => {
         const row = find(bar.scenario, name, bar.contender, bar.metric)
-        return referencesOf(bar, name, find).map((reference) => judge(bar, name, row, reference))
+        const references = referencesOf(bar, name, find)
+        if (row !== undefined) return references.map((reference) => judge(bar, name, row, reference))
+        const all = { name: references.map((reference) => reference.name).join(', '), row: undefined }
+        return [judge(bar, name, row, all)]
       }),
     )
 }
