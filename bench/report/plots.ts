@@ -77,7 +77,8 @@ export interface DrawnPlot {
 }
 
 /** Draws every picture that there are figures for. */
-export function drawPlots({ sections }: Merged): readonly DrawnPlot[] {
+export function drawPlots({ sections, contenders }: Merged): readonly DrawnPlot[] {
+  const kinds = new Map(contenders.map(({ name, kind }) => [name, kind]))
   return plots.flatMap(({ file, title, scenario, metric, cases }) => {
     const measured = sections.find(({ name }) => name === scenario)?.cases ?? []
     const rows = measured.flatMap((each) => each.rows).filter((row) => row.metric === metric)
@@ -85,12 +86,13 @@ export function drawPlots({ sections }: Merged): readonly DrawnPlot[] {
     const panels = names.flatMap((name) => {
       const bars = rows
         .filter((row) => row.case === name)
-        .map(({ contender, median, min, max }) => ({
+        .map(({ contender, median, min, max }, index, all) => ({
           label: contender,
           family: familyOf(contender),
           median,
           min,
           max,
+          apart: index > 0 && kinds.get(contender) !== kinds.get(all[index - 1]?.contender ?? ''),
         }))
       return bars.length === 0 ? [] : [{ title: name, bars }]
     })

@@ -9,6 +9,8 @@ export interface PlotBar {
   readonly median: number
   readonly min: number
   readonly max: number
+  /** A little room above it: another kind of contender begins. */
+  readonly apart?: boolean
 }
 
 /** Bars that share an axis. */
@@ -31,6 +33,8 @@ const titleHeight = 52
 const panelTitleHeight = 26
 const rowHeight = 19
 const barHeight = 12
+/** The room above a bar that is {@link PlotBar.apart}. */
+const gap = 8
 const labelWidth = 104
 const valueWidth = 128
 const barsWidth = panelWidth - labelWidth - valueWidth
@@ -71,15 +75,26 @@ function drawBar(bar: PlotBar, scale: number, x: number, y: number): string {
   ].join('\n')
 }
 
+/** Where each bar begins, below the first one's top, and at the end where the last one ends. */
+function topsOf(bars: readonly PlotBar[]): readonly number[] {
+  const tops = [0]
+  for (const [index] of bars.entries()) {
+    const above = bars[index + 1]?.apart === true ? gap : 0
+    tops.push((tops[index] ?? 0) + rowHeight + above)
+  }
+  return tops
+}
+
 function drawPanel(panel: Panel, x: number, y: number): string {
   const largest = Math.max(...panel.bars.map(({ max }) => max), 0)
   const scale = largest > 0 ? barsWidth / largest : 0
   const top = y + panelTitleHeight
-  const bottom = top + panel.bars.length * rowHeight
+  const tops = topsOf(panel.bars)
+  const bottom = top + (tops.at(-1) ?? 0)
   const zero = at(x + labelWidth)
   return [
     `<text class="panel" x="${at(x + labelWidth)}" y="${at(y + 17)}">${escapeXml(panel.title)}</text>`,
-    ...panel.bars.map((bar, index) => drawBar(bar, scale, x, top + index * rowHeight)),
+    ...panel.bars.map((bar, index) => drawBar(bar, scale, x, top + (tops[index] ?? 0))),
     `<path class="axis" d="M${zero} ${at(top - 2)}V${at(bottom + 2)}"/>`,
   ].join('\n')
 }
@@ -93,7 +108,7 @@ export function drawPicture({ title, subtitle, panels }: Picture): string {
     const line = panels.slice(index, index + columns)
     for (const [column, panel] of line.entries())
       parts.push(drawPanel(panel, margin + column * (panelWidth + margin), y))
-    y += panelTitleHeight + Math.max(...line.map(({ bars }) => bars.length)) * rowHeight + 14
+    y += panelTitleHeight + Math.max(...line.map(({ bars }) => topsOf(bars).at(-1) ?? 0)) + 14
   }
   const width = margin + columns * (panelWidth + margin)
   return [
