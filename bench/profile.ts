@@ -34,9 +34,17 @@ function fail(message: string): never {
   process.exit(2)
 }
 
+function parse() {
+  try {
+    const options = { load: { type: 'string' }, seconds: { type: 'string' }, out: { type: 'string' } } as const
+    return parseArgs({ allowPositionals: true, options })
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error))
+  }
+}
+
 function readArguments(): { tools: readonly Tool[]; load: Load; seconds: number; out: string } {
-  const options = { load: { type: 'string' }, seconds: { type: 'string' }, out: { type: 'string' } } as const
-  const { values, positionals } = parseArgs({ allowPositionals: true, options })
+  const { values, positionals } = parse()
   const known = Object.keys(programs) as Tool[]
   const wrong = positionals.find((word) => !known.some((tool) => tool === word))
   if (wrong !== undefined) fail(`there is no ${wrong}; there are ${known.join(', ')}`)

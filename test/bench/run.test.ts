@@ -11,10 +11,12 @@ import { loadAddon } from '../../src/dataplane/native/load.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-function bench(...words: readonly string[]) {
-  const args = ['--import', 'tsx', 'bench/run.ts', ...words]
+function command(file: string, ...words: readonly string[]) {
+  const args = ['--import', 'tsx', file, ...words]
   return spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8', timeout: 120_000 })
 }
+
+const bench = (...words: readonly string[]) => command('bench/run.ts', ...words)
 
 function hasProgram(name: string): boolean {
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, name)))
@@ -87,6 +89,27 @@ describe('the command line of the bench', () => {
     assert.match(stderr, /^bench: there is no scenario bulky; there are bulk, echo/m)
     assert.equal(stdout, '')
   })
+})
+
+describe('the other commands of the bench', () => {
+  const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
+    ['bench/report.ts', ['no-such-file.json'], /^bench:report: .*no-such-file\.json/m],
+    [
+      'bench/report.ts',
+      ['package.json'],
+      /^bench:report: package\.json is no result of the bench: it has no machine$/m,
+    ],
+    ['bench/profile.ts', ['smoke'], /^bench:profile: there is no smoke; there are flame, bubbleprof, heap$/m],
+    ['bench/profile.ts', ['--load', 'heavy'], /^bench:profile: --load takes connect, echo, bulk, http$/m],
+    ['bench/profile.ts', ['--loud'], /^bench:profile: .*--loud/m],
+  ]
+  for (const [file, words, message] of cases) {
+    it(`refuse ${file} ${words.join(' ')} with 2 and a sentence`, () => {
+      const { status, stderr } = command(file, ...words)
+      assert.equal(status, 2)
+      assert.match(stderr, message)
+    })
+  }
 })
 
 describe('the bench', () => {
