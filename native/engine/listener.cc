@@ -95,7 +95,11 @@ Listener::Took Listener::accept_one() {
       case EOPNOTSUPP:
       case ENETUNREACH:
         return Took::Failed;
+      case EAGAIN:
+        return Took::Nothing;
       default:
+        // Refused for a reason that lasts: level-triggered, it would be asked for again at once.
+        if (watched_) pause();
         return Took::Nothing;
     }
   }

@@ -43,7 +43,7 @@ class Listener final : public Pollable, public TimerTarget {
   // A pause ends by itself, or when a descriptor is freed.
   static constexpr Millis kPause = 100;
   // Wake-ups in a row that may bring nobody (another worker was faster, the peer has gone) before accepting pauses.
-  static constexpr int kFruitless = 64;
+  static constexpr int kFruitless = 16;
 
   Listener(Worker& worker, std::shared_ptr<ListenSocket> shared) : worker_(worker), shared_(std::move(shared)), timer_(*this) {}
   ~Listener();

@@ -20,7 +20,7 @@ constexpr int kHeldTurns = 4;
 // Edge-triggered, so that nobody has to read it: each write is an edge.
 constexpr uint32_t kWakeEvents = EPOLLIN | EPOLLET;
 // How long a worker rests whose epoll refuses to wait, lest it run hot. Commands and timers still get their turn.
-constexpr std::chrono::milliseconds kRefusedWait{1};
+constexpr std::chrono::microseconds kRefusedWait{200};
 
 }  // namespace
 
