@@ -1,14 +1,13 @@
-// A clock that stands until the test lets time pass, for engines on the faulty table. Workers that sleep in epoll_wait
-// are known by when they want to be woken, so that a test can jump from one timer to the next, and can tell a worker
-// that has nothing to do from one that is at work: minutes of limits take milliseconds, and a hang is seen at once.
+// A clock that stands until the test lets time pass, for engines without threads on the faulty table. Workers never
+// really wait; when they would, it is known until when, so that a test can jump from one timer to the next: minutes of
+// limits take microseconds, and a hang is seen at once.
 #pragma once
 
 #include <sys/epoll.h>
 
 #include <atomic>
 #include <cstdint>
-#include <map>
-#include <mutex>
+#include <vector>
 
 #include "timer_wheel.h"
 
@@ -24,33 +23,31 @@ class FakeClock {
   void resume();
   bool stopped() const { return now_ != 0; }
   Millis now() const { return now_ != 0 ? now_.load() : now_ms(); }
+  void jump_to(Millis now) { now_ = now; }
+  void advance(Millis by) { now_ += by; }
 
-  // True when every worker sleeps and no event waits for it.
-  bool quiet();
-  // When the first of the sleeping workers wants to be woken; kNever when none does.
-  Millis next_due();
-  // Lets time pass, and wakes the workers whose time has come.
-  void jump_to(Millis now);
-  void advance(Millis by) { jump_to(now() + by); }
-  // How often workers have gone to sleep or looked for events.
+  // True when no worker found an event when it last looked, nor had anything else to do.
+  bool asleep() const;
+  // When the first of them wants to be woken; kNever when none does.
+  Millis next_due() const;
+  // How often workers have looked for events since the clock stands.
   uint64_t waits() const { return waits_; }
 
   // The faulty table's side.
-  void add_worker(int epoll, int wake);
-  void remove_worker(int epoll);
+  void add(int epoll);
   int wait(int epoll, epoll_event* events, int capacity, int timeout_ms);
+  void forget(int epoll);
 
  private:
   struct Sleeper {
-    int wake = -1;
+    int epoll;
     bool asleep = false;
     Millis due = kNever;
   };
 
-  std::mutex mutex_;
-  std::map<int, Sleeper> sleepers_;  // by epoll
+  std::vector<Sleeper> sleepers_;
   std::atomic<Millis> now_{0};
-  std::atomic<uint64_t> waits_{0};
+  uint64_t waits_ = 0;
 };
 
 }  // namespace millrace::test

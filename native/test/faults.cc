@@ -77,6 +77,7 @@ Faults::Verdict Faults::judge(Call call, bool hurts) {
     ++active.met;
     ++the.met;
     verdict.edge = verdict.edge || rule.edge;
+    verdict.endless = verdict.endless || (rule.times == UINT64_MAX && rule.every == 1);
     switch (rule.effect) {
       case Effect::Fail:
         verdict.fail = true;

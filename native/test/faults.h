@@ -100,6 +100,7 @@ class Faults {
     bool end = false;
     bool two_slots = false;
     bool edge = false;
+    bool endless = false;
     int error = 0;
     size_t most = SIZE_MAX;
   };

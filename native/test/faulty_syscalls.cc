@@ -70,9 +70,7 @@ ssize_t flush(int from, int to, size_t length, unsigned flags) {
 
 int control(int epoll, int operation, int fd, epoll_event* event) {
   const int result = real().epoll_ctl(epoll, operation, fd, event);
-  if (result != 0) return result;
-  watched().note(epoll, operation, fd, event);
-  if (operation == EPOLL_CTL_ADD && event->data.ptr == nullptr) FakeClock::instance().add_worker(epoll, fd);
+  if (result == 0) watched().note(epoll, operation, fd, event);
   return result;
 }
 
@@ -143,7 +141,7 @@ Syscalls make_table() {
   table.shutdown = [](int fd, int how) { return whole(Call::Shutdown, [&] { return real().shutdown(fd, how); }); };
   table.close = [](int fd) {
     watched().forget(fd);
-    FakeClock::instance().remove_worker(fd);
+    FakeClock::instance().forget(fd);
     const int result = real().close(fd);
     return whole(Call::Close, [&] { return result; });
   };
@@ -151,14 +149,22 @@ Syscalls make_table() {
   table.eventfd = [](unsigned initial, int flags) {
     return whole(Call::Eventfd, [&] { return real().eventfd(initial, flags); });
   };
-  table.epoll_create1 = [](int flags) { return whole(Call::EpollCreate1, [&] { return real().epoll_create1(flags); }); };
+  table.epoll_create1 = [](int flags) {
+    const int epoll = whole(Call::EpollCreate1, [&] { return real().epoll_create1(flags); });
+    if (epoll >= 0) FakeClock::instance().add(epoll);
+    return epoll;
+  };
   table.epoll_ctl = [](int epoll, int operation, int fd, epoll_event* event) {
     return whole(Call::EpollCtl, [&] { return control(epoll, operation, fd, event); });
   };
   table.epoll_wait = [](int epoll, epoll_event* events, int capacity, int timeout) {
     Gate::instance().pass();
     const Faults::Verdict verdict = faults().judge(Call::EpollWait);
-    if (verdict.fail) return fail(verdict.error);
+    if (verdict.fail) {
+      // Nobody ever sleeps then: each refusal stands for a second, lest time stand still.
+      if (verdict.endless && FakeClock::instance().stopped()) FakeClock::instance().advance(1000);
+      return fail(verdict.error);
+    }
     const auto most = static_cast<int>(std::min<size_t>(static_cast<size_t>(capacity), verdict.most));
     return FakeClock::instance().wait(epoll, events, most, timeout);
   };

@@ -1,0 +1,37 @@
+// What the fault table is played over: the lives that sockets and joins lead, from the engine's start to the last
+// descriptor's close. Each scenario goes as far as the faults let it, and says what it saw.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "fault_world.h"
+#include "harness.h"
+
+namespace millrace::test {
+
+// What is expected of a scenario in which nothing goes wrong.
+struct Sight {
+  bool began = false;       // join() was called
+  bool got_through = false;  // the scenario saw all that it was to see, its bytes and ends included
+  std::string where;        // the step that it got to
+};
+
+struct Scenario {
+  const char* name;
+  // In the end of an undisturbed one.
+  EndReason reason;
+  bool joins;
+  // Peers are on TCP: they can tell a cut connection from a complete one.
+  bool tcp;
+  // `arm` is called right before the join, or what stands for it.
+  void (*play)(World& world, size_t size, const std::function<void()>& arm, Sight& sight);
+};
+
+const std::vector<Scenario>& scenarios();
+
+// Lets go of everything that the scenario still owns, and drives until the engine owns nothing.
+bool let_go(World& world);
+
+}  // namespace millrace::test

@@ -1,0 +1,109 @@
+// An engine without threads on the faulty table, its client and two peers, all played turn by turn on a clock that
+// stands: what a scenario of the fault table is made of. Nothing here fails a test by itself, as under faults nearly anything may
+// happen; what did is kept for the judge.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine.h"
+#include "faults.h"
+#include "support.h"
+
+namespace millrace::test {
+
+// One peer of a join, never blocking.
+class Peer {
+ public:
+  enum class Exit : uint8_t { Stay, Fin, Reset };
+
+  void connect(Fd fd) { fd_ = std::move(fd); }
+  // Sends the first `size` bytes of `bytes`; then `exit`, a reset only once the engine's kernel has them all.
+  void say(const Bytes& bytes, size_t size, Exit exit = Exit::Stay);
+  // What is to arrive.
+  void expect(const Bytes& bytes, size_t size);
+  void stop_reading() { reads_ = false; }
+  void leave() { fd_.close(); }
+  // RST.
+  void leave_at_once() { reset(fd_); }
+
+  // True when anything moved.
+  bool pump();
+  // Until the kernel has an acknowledgement, which takes real time.
+  bool waits_for_kernel() const { return exit_ == Exit::Reset && !exited_ && !broken_ && said_all() && connected(); }
+  bool connected() const { return fd_.get() >= 0; }
+  bool said_all() const { return sent_ == to_send_; }
+  bool heard_all() const { return heard_ == expected_; }
+  bool over() const { return end_ != End::Open || fd_.get() < 0; }
+  End end() const { return end_; }
+  size_t heard() const { return heard_; }
+  size_t expected() const { return expected_; }
+  // Bytes that nobody sent, or in another order.
+  bool wrong() const { return wrong_; }
+
+ private:
+  bool read_some();
+  bool send_some();
+
+  Fd fd_;
+  const Bytes* out_ = nullptr;
+  const Bytes* in_ = nullptr;
+  size_t to_send_ = 0;
+  size_t sent_ = 0;
+  size_t expected_ = 0;
+  size_t heard_ = 0;
+  Exit exit_ = Exit::Stay;
+  End end_ = End::Open;
+  bool reads_ = true;
+  bool broken_ = false;
+  bool exited_ = false;
+  bool wrong_ = false;
+};
+
+struct WorldEvent {
+  EventRecord record;
+  Bytes payload;
+};
+
+class World {
+ public:
+  explicit World(uint32_t workers);
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  Engine engine;
+  std::shared_ptr<Client> client;
+  CounterCell cell{};
+  Peer a;
+  Peer b;
+
+  // errno of the engine's start.
+  int start();
+  // Plays peers, client, workers and clock until `done`. False when it is not done in a long time, or nothing will happen any
+  // more; trouble() says so when it is the engine's fault.
+  bool drive(const std::function<bool()>& done);
+  // The same at a standing clock, until nothing moves any more.
+  void settle();
+  // The first event of that type, and of that id unless it is 0.
+  std::optional<WorldEvent> take(EventType type, double id = 0);
+  // The same, driving until it is there.
+  std::optional<WorldEvent> await(EventType type, double id = 0);
+  size_t count(EventType type) const;
+  const std::string& trouble() const { return trouble_; }
+
+ private:
+  bool pump();
+  // One turn of everybody; false when nothing moved.
+  bool round();
+
+  const uint32_t workers_;
+  std::vector<WorldEvent> events_;
+  Bytes arena_;
+  std::string trouble_;
+};
+
+}  // namespace millrace::test
