@@ -61,8 +61,6 @@ export interface LoadResult {
 export interface LoadProcess {
   readonly lines: Lines
   readonly done: Promise<void>
-  /** Sends a line. */
-  say(): void
   /** Ends its input, which ends it. */
   end(): void
   kill(): void
@@ -95,7 +93,6 @@ export function startLoad(place: Place, args: readonly string[], urgent = false)
   return {
     lines: linesOf(child.stdout),
     done,
-    say: () => child.stdin.write('\n'),
     end: () => child.stdin.end(),
     kill: () => child.kill('SIGKILL'),
   }

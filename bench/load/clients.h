@@ -27,8 +27,7 @@ int echo(const Options& options);
 int connect_each(const Options& options);
 // Connects, sends FIN, awaits the other side's FIN or RST, closes; `visits` times.
 int visit_each(const Options& options);
-// Opens the connections, sends a message on each, prints {"open":N}; then for every line of standard input sends one on
-// each again and prints the same; ends with standard input.
+// Opens the connections, a few at a time, and has a message come back on each; prints {"open":N}; ends with standard input.
 int idle(const Options& options);
 
 }  // namespace load

@@ -1,20 +1,30 @@
 // Connections that do nothing.
+#include <algorithm>
 #include <vector>
 
 #include "pingers.h"
 
 namespace load {
+namespace {
+
+// So many at a time: a burst is another scenario, and tunnels bound how many visitors may wait.
+constexpr size_t kAtOnce = 64;
+
+}  // namespace
 
 int idle(const Options& options) {
   Pingers pingers(options, Verb::kEcho);
   std::vector<Pinger> all(static_cast<size_t>(options.connections));
-  for (Pinger& pinger : all) pingers.open(pinger, true);
-  for (;;) {
-    for (Pinger& pinger : all) pingers.start(pinger);
-    size_t waiting = all.size();
+  for (size_t opened = 0; opened < all.size();) {
+    const size_t until = std::min(all.size(), opened + kAtOnce);
+    size_t waiting = until - opened;
+    for (; opened < until; ++opened) {
+      pingers.open(all[opened], true);
+      pingers.start(all[opened]);
+    }
     while (waiting > 0) {
-      epoll_event events[256];
-      const int count = pingers.wait(events, 256, kStall);
+      epoll_event events[kAtOnce];
+      const int count = pingers.wait(events, kAtOnce, kStall);
       if (count == 0) {
         errno = ETIMEDOUT;
         fail("idle");
@@ -27,12 +37,12 @@ int idle(const Options& options) {
         --waiting;
       }
     }
-    std::printf("{\"open\":%zu}\n", all.size());
-    std::fflush(stdout);
-    for (char byte = 0; byte != '\n';) {
-      if (read(STDIN_FILENO, &byte, 1) <= 0) return 0;
-    }
   }
+  std::printf("{\"open\":%zu}\n", all.size());
+  std::fflush(stdout);
+  for (char byte; read(STDIN_FILENO, &byte, 1) > 0;) {
+  }
+  return 0;
 }
 
 }  // namespace load
