@@ -35,6 +35,7 @@ struct Pinger {
   uint64_t sent_at = 0;
   bool busy = false;
   bool greeted = false;
+  bool answered = false;
 };
 
 class Pingers {
