@@ -14,20 +14,22 @@ export const measures = /** @type {const} */ ([
   { key: 'heapKib', unit: 'KiB', least: 768, share: 0.05 },
 ])
 
-/** The latter part of a soak is judged, ms: before it, caches and pools fill. */
+/** The latter part of a soak is judged: before it, caches and pools fill, and V8 compiles. */
 const warmUpShare = 1 / 3
+/** Of so many samples in a row the least counts: what a visitor has under way when a sample is taken is no growth. */
+const samplesPerPoint = 5
 
 /**
  * @typedef {object} Trend
  * @property {number} first
- * @property {number} mean
+ * @property {number} mean of the least
  * @property {number} last
  * @property {number} growth over the time that is judged
  * @property {number} allowed
  */
 
 /**
- * The trend of the latter two thirds, by least squares.
+ * The trend of the latter two thirds, by least squares through the least of every few points.
  * @param {readonly { at: number, value: number }[]} points in order of time
  * @param {{ least: number, share: number }} bound
  * @returns {Trend}
@@ -35,7 +37,7 @@ const warmUpShare = 1 / 3
 export function trendOf(points, { least, share }) {
   const begin = points[0]?.at ?? 0
   const end = points.at(-1)?.at ?? 0
-  const judged = points.filter(({ at }) => at >= begin + (end - begin) * warmUpShare)
+  const judged = leastOf(points).filter(({ at }) => at >= begin + (end - begin) * warmUpShare)
   const meanAt = mean(judged.map(({ at }) => at))
   const meanValue = mean(judged.map(({ value }) => value))
   let together = 0
@@ -52,6 +54,18 @@ export function trendOf(points, { least, share }) {
     growth: slope * (end - (judged[0]?.at ?? end)),
     allowed: Math.max(least, share * meanValue),
   }
+}
+
+/**
+ * The least of every few points.
+ * @param {readonly { at: number, value: number }[]} points
+ */
+function leastOf(points) {
+  return Array.from({ length: Math.ceil(points.length / samplesPerPoint) }, (_, index) =>
+    points
+      .slice(index * samplesPerPoint, (index + 1) * samplesPerPoint)
+      .reduce((least, point) => (point.value < least.value ? point : least)),
+  )
 }
 
 /** @param {readonly number[]} values */
