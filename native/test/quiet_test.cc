@@ -284,7 +284,7 @@ TEST_CASE("pitfall 14: a stale id never names a newer endpoint") {
   }
 }
 
-TEST_CASE("pitfall 16: keep-alive and TCP_USER_TIMEOUT are set, however a socket came") {
+TEST_CASE("pitfall 16, pitfall 17: keep-alive, TCP_USER_TIMEOUT and TCP_NOTSENT_LOWAT are set, however a socket came") {
   Harness harness;
   Listening listening;
   REQUIRE(harness.engine.listen(harness.client(), {.address = loopback()}, listening) == 0);
@@ -302,7 +302,6 @@ TEST_CASE("pitfall 16: keep-alive and TCP_USER_TIMEOUT are set, however a socket
     CHECK(get_option(fd.get(), IPPROTO_TCP, TCP_KEEPCNT) == 3);
     CHECK(get_option(fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT) == 105'000);
     CHECK(get_option(fd.get(), IPPROTO_TCP, TCP_NODELAY) == 1);
-    // Pitfall 17.
     CHECK(get_option(fd.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT) == 128 << 10);
   }
 }

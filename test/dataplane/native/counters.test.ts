@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { Addon } from '../../../src/dataplane/native/addon.ts'
 import { CounterCells } from '../../../src/dataplane/native/counters.ts'
@@ -81,6 +82,12 @@ test('counters: a path that changed is no longer told of by the next join on the
     assert.deepEqual({ ...pair.join.path }, { aToB: 'copy', bToA: 'copy' })
     await exchange(pair, 4 << 20, 10)
   }
+})
+
+test('pitfall 21: no memory of the addon is ever lent to JavaScript', () => {
+  const folder = new URL('../../../native/addon/', import.meta.url)
+  const lends = /napi_create_external_(?:arraybuffer|buffer)|napi_create_buffer_from_arraybuffer/
+  for (const file of readdirSync(folder)) assert.doesNotMatch(readFileSync(new URL(file, folder), 'utf8'), lends, file)
 })
 
 test('cells: chunks of 256 are made as they are needed, and cells come back clean', () => {
