@@ -113,7 +113,7 @@ export function renderReport(results: readonly Result[], order: readonly string[
     '## Contenders',
     contenderText(merged),
     '## Figures',
-    'Medians, with the least and the greatest round in brackets. Blue is ours: dark what runs by default, light the data plane held to one path.',
+    'Medians, with the least and the greatest round in brackets. Blue is ours: dark what runs by default, light the data plane held to one path. An arrow: the axis ends at four times what ours has.',
     ...sections,
   ]
   const files = plots.map(({ file, svg }): [string, string] => [`benchmark/${file}`, svg])

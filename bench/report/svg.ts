@@ -60,18 +60,37 @@ function at(value: number): string {
   return String(Math.round(value * 10) / 10)
 }
 
-function drawBar(bar: PlotBar, scale: number, x: number, y: number): string {
+/** A figure that leaves room for two more beside it. */
+function short(value: number): string {
+  return value < 10_000 ? figure(value) : `${(value / 1000).toFixed(value < 100_000 ? 1 : 0)}k`
+}
+
+/** An arrow beyond the axis' end, for what does not fit. */
+function arrow(x: number, y: number): string {
+  return `M${at(x + 2)} ${at(y - 3)}l3 3l-3 3`
+}
+
+/** The largest value on the axis: what is four times beyond ours would leave nothing to see of the others. */
+function axisEnd(bars: readonly PlotBar[]): number {
+  const largest = Math.max(...bars.map(({ max }) => max), 0)
+  const ours = Math.max(...bars.filter(({ family }) => family === 'main').map(({ max }) => max), 0)
+  return ours > 0 ? Math.min(largest, ours * 4) : largest
+}
+
+function drawBar(bar: PlotBar, largest: number, x: number, y: number): string {
   const zero = x + labelWidth
+  const end = (value: number): number => zero + (largest > 0 ? Math.min(1, value / largest) * barsWidth : 0)
   const middle = y + rowHeight / 2
-  const [from, to] = [zero + bar.min * scale, zero + bar.max * scale]
+  const [from, to] = [end(bar.min), end(bar.max)]
   const [top, bottom] = [at(middle - 3), at(middle + 3)]
-  const ends = `M${at(from)} ${top}V${bottom}M${at(to)} ${top}V${bottom}`
-  const range = `${figure(bar.min)}–${figure(bar.max)}`
+  const last = bar.max > largest ? arrow(to, middle) : `M${at(to)} ${top}V${bottom}`
+  const ends = `${bar.min > largest ? '' : `M${at(from)} ${top}V${bottom}`}${last}`
+  const range = `${short(bar.min)}–${short(bar.max)}`
   return [
     `<text class="end${bar.family === 'main' ? ' panel' : ''}" x="${at(zero - 8)}" y="${at(middle + 4)}">${escapeXml(bar.label)}</text>`,
-    `<rect class="${bar.family}" x="${at(zero)}" y="${at(middle - barHeight / 2)}" width="${at(Math.max(0, bar.median * scale))}" height="${barHeight}" rx="1.5"/>`,
+    `<rect class="${bar.family}" x="${at(zero)}" y="${at(middle - barHeight / 2)}" width="${at(Math.max(0, end(bar.median) - zero))}" height="${barHeight}" rx="1.5"/>`,
     `<path class="whisker" d="M${at(from)} ${at(middle)}H${at(to)}${ends}"/>`,
-    `<text class="value" x="${at(x + panelWidth - valueWidth + 10)}" y="${at(middle + 4)}">${figure(bar.median)} <tspan class="soft">(${range})</tspan></text>`,
+    `<text class="value" x="${at(x + panelWidth - valueWidth + 10)}" y="${at(middle + 4)}">${short(bar.median)} <tspan class="soft">(${range})</tspan></text>`,
   ].join('\n')
 }
 
@@ -86,15 +105,14 @@ function topsOf(bars: readonly PlotBar[]): readonly number[] {
 }
 
 function drawPanel(panel: Panel, x: number, y: number): string {
-  const largest = Math.max(...panel.bars.map(({ max }) => max), 0)
-  const scale = largest > 0 ? barsWidth / largest : 0
+  const largest = axisEnd(panel.bars)
   const top = y + panelTitleHeight
   const tops = topsOf(panel.bars)
   const bottom = top + (tops.at(-1) ?? 0)
   const zero = at(x + labelWidth)
   return [
     `<text class="panel" x="${at(x + labelWidth)}" y="${at(y + 17)}">${escapeXml(panel.title)}</text>`,
-    ...panel.bars.map((bar, index) => drawBar(bar, scale, x, top + (tops[index] ?? 0))),
+    ...panel.bars.map((bar, index) => drawBar(bar, largest, x, top + (tops[index] ?? 0))),
     `<path class="axis" d="M${zero} ${at(top - 2)}V${at(bottom + 2)}"/>`,
   ].join('\n')
 }
@@ -113,7 +131,7 @@ export function drawPicture({ title, subtitle, panels }: Picture): string {
   const width = margin + columns * (panelWidth + margin)
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y}" width="${width}" height="${y}" role="img">`,
-    `<title>${escapeXml(title)}</title><desc>${escapeXml(subtitle)}; bars are medians, whiskers from the least to the greatest round</desc>`,
+    `<title>${escapeXml(title)}</title><desc>${escapeXml(subtitle)}; bars are medians, whiskers from the least to the greatest round, an arrow is what the axis has no room for</desc>`,
     `<style>${style}</style>`,
     `<rect class="back" width="${width}" height="${y}" rx="6"/>`,
     `<text class="title" x="${margin}" y="26">${escapeXml(title)}</text>`,

@@ -114,6 +114,16 @@ describe('a picture', () => {
     assert.doesNotMatch(svg, /NaN|Infinity/)
   })
 
+  it('keeps what is far beyond ours on the axis, with an arrow', () => {
+    const ours = { label: 'a', family: 'main', median: 2, min: 1, max: 2 } as const
+    const far = { label: 'b', family: 'other', median: 500, min: 400, max: 600_000 } as const
+    const svg = drawPicture({ title: 't', subtitle: 's', panels: [{ title: 'p', bars: [ours, far] }] })
+    assert.match(svg, /500\.0 <tspan class="soft">\(400\.0–600k\)/)
+    assert.match(svg, /H318M320 103\.5l3 3l-3 3"/)
+    const ends = [...svg.matchAll(/H([\d.]+)/g)].map(([, x]) => Number(x))
+    assert.ok(ends.length === 2 && ends.every((x) => x <= 318))
+  })
+
   it('is drawn of zeros as well', () => {
     const bars = [{ label: 'a', family: 'other', median: 0, min: 0, max: 0 } as const]
     assert.doesNotMatch(drawPicture({ title: 't', subtitle: 's', panels: [{ title: 'p', bars }] }), /NaN|Infinity/)
