@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import type { DataPlaneStats } from '../../src/dataplane/stats.ts'
-import type { DataPlane } from '../../src/dataplane/types.ts'
+import type { DataPlane, Endpoint } from '../../src/dataplane/types.ts'
 import type { Contestant } from './harness/contestants.ts'
 import { adopted, contract, ended, joins, tcp, unix } from './harness/contract.ts'
 import { eventually } from './harness/wait.ts'
@@ -60,6 +60,32 @@ contract('contract/4 statistics name every end', { who: joins, on: [tcp] }, asyn
   )
   const sum = Object.values(total.ended).reduce((all, n) => all + n, 0)
   assert.equal(sum + total.joins.now, total.joins.begun)
+})
+
+contract('contract/4 statistics count a join that could not connect', { who: joins, on: [tcp] }, async (bench) => {
+  const plane = planeOf(bench.contestant)
+  const visitors: Endpoint[] = []
+  const listener = await plane.listen({ host: '127.0.0.1', port: 0 }, {}, (batch) => visitors.push(...batch))
+  const other = await plane.listen({ host: '127.0.0.1', port: 0 }, {}, () => {})
+  assert.ok(listener.address.family !== 'unix' && other.address.family !== 'unix')
+  await other.close()
+  const before = plane.stats()
+  const near = await plane.dial({ host: '127.0.0.1', port: listener.address.port })
+  await eventually('the visitor is here', () => visitors.length === 1)
+  const [visitor] = visitors
+  assert.ok(visitor)
+  const join = plane.joinTo(visitor, { host: '127.0.0.1', port: other.address.port })
+  assert.equal(plane.stats().joins, before.joins + 1)
+  assert.equal((await join.done).reason, 'unreachable')
+  const { total, joins: live } = plane.stats()
+  assert.equal(live, before.joins)
+  assert.equal(total.joins.now, before.total.joins.now)
+  assert.equal(total.joins.begun - before.total.joins.begun, 1)
+  assert.equal(total.ended.unreachable - before.total.ended.unreachable, 1)
+  assert.deepEqual([total.dials - before.total.dials, total.dialsFailed - before.total.dialsFailed], [2, 1])
+  near.destroy('reset')
+  await listener.close()
+  await eventually('its endpoints are gone', () => plane.stats().endpoints === before.endpoints)
 })
 
 contract('contract/4 statistics count who came and who was called', { who: joins, on: [tcp] }, async (bench) => {

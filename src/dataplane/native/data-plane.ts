@@ -15,6 +15,7 @@ import type {
   Endpoint,
   Join,
   JoinOptions,
+  JoinResult,
   JoinToOptions,
   ListenAddress,
   Listener,
@@ -96,9 +97,17 @@ export class NativeDataPlane implements DataPlane {
     }
     const dial = (signal: AbortSignal): Promise<Endpoint> =>
       this.dial(target, { timeoutMs: options.dialTimeoutMs ?? defaultDialTimeoutMs, signal })
-    const begin = (b: Endpoint): Join => this.join(own, b, options)
+    const begin = (b: Endpoint): Join => {
+      this.#streams.add('joins.now', -1)
+      return this.join(own, b, options)
+    }
+    const onLost = (result: JoinResult): void => {
+      this.#streams.add('joins.now', -1)
+      this.#streams.joinLost(result)
+    }
+    this.#streams.add('joins.now')
     const path = own.encrypted ? 'tls' : 'copy'
-    return new LateJoin(own, { dial, begin, path, onLost: (result) => this.#streams.joinLost(result) }, options)
+    return new LateJoin(own, { dial, begin, path, onLost }, options)
   }
 
   rateLimit(bytesPerSecond: number, burst?: number): RateLimit {

@@ -12,6 +12,7 @@ import type {
   Endpoint,
   Join,
   JoinOptions,
+  JoinResult,
   JoinToOptions,
   ListenAddress,
   Listener,
@@ -87,9 +88,17 @@ export class StreamDataPlane implements DataPlane, ListenerOwner {
     if (unusable !== undefined) throw unusable
     const dial = (signal: AbortSignal): Promise<Endpoint> =>
       this.dial(target, { timeoutMs: options.dialTimeoutMs ?? defaultDialTimeoutMs, signal })
-    const begin = (b: Endpoint): Join => this.join(own, b, options)
+    const begin = (b: Endpoint): Join => {
+      this.#tally.add('joins.now', -1)
+      return this.join(own, b, options)
+    }
+    const onLost = (result: JoinResult): void => {
+      this.#tally.add('joins.now', -1)
+      this.#tally.joinLost(result)
+    }
+    this.#tally.add('joins.now')
     const path = own.encrypted ? 'tls' : 'stream'
-    return new LateJoin(own, { dial, begin, path, onLost: (result) => this.#tally.joinLost(result) }, options)
+    return new LateJoin(own, { dial, begin, path, onLost }, options)
   }
 
   rateLimit(bytesPerSecond: number, burst?: number): RateLimit {
