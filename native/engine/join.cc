@@ -233,8 +233,8 @@ void Join::end(EndReason reason, int error) {
     a_.close_now(true);
     b_.close_now(true);
   }
-  report(worker_, spec_, reason, error, &a_to_b_, &b_to_a_, worker_.now - started_, closed);
   worker_.remove(*this);
+  report(worker_, spec_, reason, error, &a_to_b_, &b_to_a_, worker_.now - started_, closed);
 }
 
 }  // namespace millrace

@@ -1,6 +1,6 @@
 // What one worker counts about itself: one writer, relaxed, so that counting costs an addition. What JavaScript reads
-// are copies in its own memory, one row per worker and environment, written once per turn at most and always before the
-// worker goes to sleep: a sleeping worker's row is exact, and nothing wakes it up for the sake of statistics.
+// are copies in its own memory, one row per worker and environment, written before the worker waits and before it hands
+// an event on: a sleeping worker's row is exact, and nothing wakes it up for the sake of statistics.
 #pragma once
 
 #include <array>

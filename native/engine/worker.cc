@@ -136,8 +136,6 @@ bool Worker::hold_events() {
 }
 
 void Worker::ring_clients() {
-  // Whoever hears of an event finds it in the statistics.
-  if (!to_ring_.empty()) publish();
   for (Client* client : to_ring_) {
     if (client->ring()) stats.add(Stat::Doorbells);
   }
@@ -246,6 +244,8 @@ int Worker::unwatch(int fd) {
 
 void Worker::emit(Client& client, const EventRecord& record, std::vector<uint8_t> payload) {
   stats.add(Stat::Records);
+  // Whoever hears of an event finds it in the statistics, also who is at his queue already.
+  publish();
   client.push(record, std::move(payload));
   if (client.closed()) return;
   if (std::find(to_ring_.begin(), to_ring_.end(), &client) == to_ring_.end()) to_ring_.push_back(&client);
