@@ -321,7 +321,7 @@ void Connection::carry() {
   tx -= room;
   received += room;
   unread = reading ? 0 : unread + room;
-  if (room > 0 && no_space_ && writable()) {
+  if (no_space_ && writable()) {
     no_space_ = false;
     kernel.wake(*this);
   }

@@ -127,6 +127,7 @@ void Run::peer(uint8_t what) {
       const uint64_t packet = script_.pick(kPackets);
       uint64_t length = script_.pick(kLengths);
       if (packet < 1000 && length > 64 * packet) length = 64 * packet;
+      trace("  peer of %d sends %lu", target->fd, length);
       if (target->sent + length <= kMostSent) target->peer_send(length, packet);
       return;
     }

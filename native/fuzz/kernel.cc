@@ -130,6 +130,7 @@ int Kernel::collect(Epoll& epoll, epoll_event* events, int capacity) {
     entry.queued = false;
     const uint32_t mask = poll(fd) & (entry.events | EPOLLERR | EPOLLHUP);
     if (mask == 0) continue;
+    trace("  ready(%d) = %#x", fd, mask);
     events[count++] = {.events = mask, .data = entry.data};
     if ((entry.events & EPOLLET) != 0) continue;
     entry.queued = true;

@@ -117,7 +117,9 @@ void Oracle::quiet_direction(JoinModel& join, bool a_to_b) {
   DirectionModel& direction = model(join, a_to_b);
   const Connection& from = source(join, a_to_b);
   const Connection& to = sink(join, a_to_b);
-  const bool waiting = direction.caller ? !to.expected.empty() : taken(join, a_to_b) > delivered(join, a_to_b);
+  // What the client wrote before the join goes first.
+  const bool waiting = direction.caller ? !to.expected.empty()
+                                        : to.accepted < direction.written_before || taken(join, a_to_b) > delivered(join, a_to_b);
   const bool over = !direction.caller && delivered(join, a_to_b) == direction.most;
   if (waiting && !over) {
     if (to.writable()) kernel_.violation("bytes wait although the sink has room");

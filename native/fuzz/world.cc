@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "oracle.h"
+#include "trace.h"
 
 namespace millrace::fuzz {
 
@@ -75,6 +76,8 @@ void World::join(JoinModel plan) {
   };
   if (&a == &b || !ready(a, plan.a_to_b) || !ready(b, plan.b_to_a)) return;
   plan.cell = &cells_[joins.size()];
+  trace("  join %zu: %zu and %zu, mode %d, caller %d %d, most %lu %lu", joins.size(), plan.a, plan.b, static_cast<int>(plan.mode),
+        plan.a_to_b.caller, plan.b_to_a.caller, plan.a_to_b.most, plan.b_to_a.most);
   plan.started = kernel.now;
   auto spec = std::make_unique<JoinSpec>();
   spec->token = static_cast<double>(joins.size());
