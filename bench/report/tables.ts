@@ -56,10 +56,11 @@ export function verdictTable(verdicts: readonly Verdict[]): string {
   const lines = verdicts.map((verdict, index) => [
     verdicts[index - 1]?.bar === verdict.bar ? '' : verdict.bar,
     verdict.case,
+    verdict.contender,
     verdict.against === 'absolute' ? '' : verdict.against,
     verdict.ratio === undefined ? '–' : figure(verdict.ratio),
     `${verdict.sense === 'at most' ? '≤' : '≥'} ${figure(verdict.limit)}`,
     verdictWord(verdict),
   ])
-  return table(['bar', 'case', 'against', 'measured', 'limit', ''], lines, [3, 4])
+  return table(['bar', 'case', 'of', 'against', 'measured', 'limit', ''], lines, [4, 5])
 }
