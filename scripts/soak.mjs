@@ -21,8 +21,8 @@ const usage = `usage: npm run soak [-- --minutes N] [--rate R] [--json FILE]
 
 A relay and two agents on loopback, one with plain proxy connections and one with TLS, under bulk, ping-pong, short
 connections, half-closes, resets from both sides and idle joins. Every few seconds each process tells its descriptors,
-pipes, RSS and heap. Exits 0 if every byte was right, nothing grew over the latter two thirds of the time beyond the
-bound that the table shows, and all sockets were gone at the end; otherwise 1.
+pipes, RSS and heap. Exits 0 if every byte was right, nothing grew over the latter two thirds of the time (RSS: the latter
+half) beyond the bound that the table shows, and all sockets were gone at the end; otherwise 1.
 
   --minutes N   how long (default 10; memory is judged from ${memoryJudgedFromMs / 60_000} on)
   --rate R      how much: 1, the default, is about 15 connections and 80 round trips a second, and a third of a core

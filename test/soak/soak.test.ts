@@ -29,7 +29,7 @@ function course(valueAt: (sample: number) => number): readonly { at: number; val
 }
 
 test('the trend of a soak sees what grows, and not what was warming up or wavers', () => {
-  const bound = { least: 10, share: 0.04 }
+  const bound = { from: 1 / 3, least: 10, share: 0.04 }
   const waver = (index: number): number => 200 + 8 * Math.sin(index) + (index < 40 ? index - 40 : 0)
   const still = trendOf(course(waver), bound)
   assert.ok(Math.abs(still.growth) < 2, String(still.growth))
