@@ -13,8 +13,8 @@ namespace {
 // attach(workers, doorbell): 0 or -errno
 napi_value attach(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
-  const auto workers = static_cast<uint32_t>(args.number(0));
-  if (!args.ok() || args.attached()) return fault(env);
+  const auto workers = args.whole<uint32_t>(0);
+  if (!args.ok() || workers < 1 || workers > 64 || args.attached()) return fault(env);
   int error = 0;
   args.slot() = Environment::attach(env, workers, args.at(1), error);
   return to_js(env, -error);
@@ -23,7 +23,7 @@ napi_value attach(napi_env env, napi_callback_info info) {
 // drain(records, arena): the number of records
 napi_value drain(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
-  const auto records = args.bytes(0);
+  const auto records = args.words(0);
   const auto arena = args.bytes(1);
   if (!args.ok() || !args.attached()) return fault(env);
   const size_t count = args.environment().client()->drain(reinterpret_cast<EventRecord*>(records.data()),
@@ -43,8 +43,8 @@ napi_value keep_alive(napi_env env, napi_callback_info info) {
 // cells(array): the number of a chunk of counter cells
 napi_value cells(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
-  const auto memory = args.bytes(0);
-  if (!args.ok() || !args.attached() || memory.empty()) return fault(env);
+  const auto memory = args.shared_words(0);
+  if (!args.ok() || !args.attached() || memory.size() < sizeof(CounterCell)) return fault(env);
   return to_js(env, static_cast<double>(args.environment().add_cells(args.at(0), memory.data(), memory.size())));
 }
 
@@ -64,7 +64,7 @@ napi_value shape(napi_env env, napi_callback_info info) {
 // statistics(array): has the workers keep their statistics in its rows
 napi_value statistics(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
-  const auto memory = args.bytes(0);
+  const auto memory = args.shared_words(0);
   if (!args.ok() || !args.attached() || !args.environment().add_rows(args.at(0), memory)) return fault(env);
   return nullptr;
 }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -35,7 +37,20 @@ class Arguments {
     ok_ &= napi_get_value_double(env_, values_[i], &value) == napi_ok;
     return value;
   }
-  EndpointId id(size_t i) { return static_cast<EndpointId>(number(i)); }
+  // The whole number nearest to `value` that T can hold, as a cast of any other is undefined; NaN makes ok() false.
+  template <class T>
+  T to_whole(double value) {
+    constexpr auto least = static_cast<double>(std::numeric_limits<T>::min());
+    constexpr auto most = static_cast<double>(std::numeric_limits<T>::max());
+    ok_ &= !std::isnan(value);
+    if (!(value > least)) return std::numeric_limits<T>::min();
+    return value >= most ? std::numeric_limits<T>::max() : static_cast<T>(value);
+  }
+  template <class T>
+  T whole(size_t i) {
+    return to_whole<T>(number(i));
+  }
+  EndpointId id(size_t i) { return whole<EndpointId>(i); }
   // Infinity and anything beyond 2^52 ms is "never".
   Millis millis(size_t i) { return to_millis(number(i)); }
   bool boolean(size_t i) {
@@ -66,6 +81,24 @@ class Arguments {
     const bool wide = type == napi_float64_array || type == napi_biguint64_array;
     return {static_cast<uint8_t*>(data), wide ? length * 8 : length};
   }
+  // The same where the engine writes words.
+  std::span<uint8_t> words(size_t i) {
+    const auto memory = bytes(i);
+    ok_ &= reinterpret_cast<uintptr_t>(memory.data()) % alignof(uint64_t) == 0;
+    return memory;
+  }
+  // The same where it goes on to: only a SharedArrayBuffer can't be detached meanwhile.
+  std::span<uint8_t> shared_words(size_t i) {
+    const auto memory = words(i);
+    napi_value buffer = nullptr;
+    bool detachable = true;
+    if (ok_ && !memory.empty()) {
+      napi_get_typedarray_info(env_, values_[i], nullptr, nullptr, nullptr, &buffer, nullptr);
+      napi_is_arraybuffer(env_, buffer, &detachable);
+    }
+    ok_ &= !detachable;
+    return memory;
+  }
   std::shared_ptr<TokenBucket> bucket(size_t i) {
     if (missing(i)) return nullptr;
     void* data = nullptr;
@@ -74,6 +107,7 @@ class Arguments {
   }
 
   static Millis to_millis(double value) {
+    // fmax: NaN is 0, which is none.
     return value >= 4503599627370496.0 ? kNever : static_cast<Millis>(std::fmax(value, 0));
   }
 
@@ -96,8 +130,8 @@ inline bool read_address(Arguments& args, size_t host, size_t port, size_t path,
   const std::string unix_path = args.text(path);
   if (!unix_path.empty()) return address.set_unix(unix_path);
   const std::string name = args.text(host);
-  const double number = args.number(port);
-  return args.ok() && address.set_inet(name, static_cast<uint16_t>(number));
+  const auto number = args.whole<uint16_t>(port);
+  return args.ok() && address.set_inet(name, number);
 }
 
 // Throws: an argument had the wrong type.

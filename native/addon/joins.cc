@@ -1,4 +1,5 @@
 // Calls that concern joins and their bandwidth limits.
+#include <algorithm>
 #include <cstring>
 
 #include "arguments.h"
@@ -33,20 +34,20 @@ std::unique_ptr<JoinSpec> read_spec(Arguments& args, std::span<const uint8_t> he
   if (!args.ok() || !args.attached() || raw.size() < kJoinFields * sizeof(double)) return nullptr;
   double fields[kJoinFields];
   std::memcpy(fields, raw.data(), sizeof fields);
-  const auto most = [](double bytes) { return std::isfinite(bytes) ? static_cast<uint64_t>(bytes) : UINT64_MAX; };
+  const auto most = [&args](double bytes) { return args.to_whole<uint64_t>(bytes); };
   const auto limit = [](double ms) { return Arguments::to_millis(ms); };
-  const auto driven = static_cast<unsigned>(fields[kCallerDriven]);
+  const auto driven = args.to_whole<unsigned>(fields[kCallerDriven]);
   auto spec = std::make_unique<JoinSpec>();
   spec->token = fields[kToken];
   spec->client = args.environment().client();
-  spec->cell = args.environment().cell(static_cast<size_t>(fields[kChunk]), static_cast<size_t>(fields[kCell]));
-  spec->a = static_cast<EndpointId>(fields[kA]);
-  spec->b = static_cast<EndpointId>(fields[kB]);
-  spec->mode = static_cast<Mode>(fields[kMode]);
+  spec->cell = args.environment().cell(args.to_whole<size_t>(fields[kChunk]), args.to_whole<size_t>(fields[kCell]));
+  spec->a = args.to_whole<EndpointId>(fields[kA]);
+  spec->b = args.to_whole<EndpointId>(fields[kB]);
+  spec->mode = static_cast<Mode>(std::min<unsigned>(args.to_whole<unsigned>(fields[kMode]), static_cast<unsigned>(Mode::Splice)));
   spec->limits = {limit(fields[kIdle]), limit(fields[kHalfClosedIdle]), limit(fields[kDuration]), limit(fields[kStalled])};
   spec->a_to_b = {copy(head_a), most(fields[kMaxAToB]), std::move(rate_a_to_b), (driven & 1) != 0};
   spec->b_to_a = {copy(head_b), most(fields[kMaxBToA]), std::move(rate_b_to_a), (driven & 2) != 0};
-  return spec->cell == nullptr ? nullptr : std::move(spec);
+  return !args.ok() || spec->cell == nullptr ? nullptr : std::move(spec);
 }
 
 }  // namespace
@@ -56,7 +57,8 @@ napi_value bucket(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   const double rate = args.number(0);
   const double burst = args.number(1);
-  if (!args.ok()) return fault(env);
+  // Infinity would be no limit, and NaN none that time fills.
+  if (!args.ok() || !(rate >= 1 && burst >= 1) || std::isinf(rate) || std::isinf(burst)) return fault(env);
   auto* holder = new std::shared_ptr<TokenBucket>(std::make_shared<TokenBucket>(rate, burst));
   napi_value result = nullptr;
   napi_create_external(

@@ -14,8 +14,8 @@ napi_value listen(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   ListenRequest request;
   const bool valid = read_address(args, 0, 1, 2, request.address);
-  request.backlog = static_cast<int>(args.number(3));
-  request.max_endpoints = static_cast<int64_t>(args.number(4));
+  request.backlog = args.whole<int>(3);
+  request.max_endpoints = args.whole<int64_t>(4);
   const auto out = args.bytes(5);
   if (!args.ok() || !args.attached() || out.size() < sizeof(PackedAddress)) return fault(env);
   if (!valid) return to_js(env, -EINVAL);
@@ -30,7 +30,7 @@ napi_value listen(napi_env env, napi_callback_info info) {
 // unlisten(id)
 napi_value unlisten(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
-  const auto id = static_cast<ListenerId>(args.number(0));
+  const auto id = args.whole<ListenerId>(0);
   if (!args.ok() || !args.attached()) return fault(env);
   args.environment().engine().unlisten(id);
   return nullptr;
@@ -39,7 +39,7 @@ napi_value unlisten(napi_env env, napi_callback_info info) {
 // refused(id): connections that the listener's limit has refused
 napi_value refused(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
-  const auto id = static_cast<ListenerId>(args.number(0));
+  const auto id = args.whole<ListenerId>(0);
   if (!args.ok() || !args.attached()) return fault(env);
   return to_js(env, static_cast<double>(args.environment().engine().refused(id)));
 }
@@ -59,7 +59,7 @@ napi_value dial(napi_env env, napi_callback_info info) {
 // adopt(fd): the endpoint's id or -errno; works on a duplicate, `fd` stays the caller's
 napi_value adopt(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
-  const int fd = static_cast<int>(args.number(0));
+  const auto fd = args.whole<int>(0);
   if (!args.ok() || !args.attached()) return fault(env);
   const int duplicate = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
   if (duplicate < 0) return to_js(env, -errno);
@@ -72,7 +72,7 @@ napi_value adopt(napi_env env, napi_callback_info info) {
 napi_value read(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   const EndpointId id = args.id(0);
-  const auto max = static_cast<size_t>(args.number(1));
+  const auto max = args.whole<size_t>(1);
   const Millis deadline = args.millis(2);
   if (!args.ok() || !args.attached()) return fault(env);
   args.environment().engine().read(id, max, deadline);
