@@ -8,6 +8,8 @@ import { type Figures, median } from '../lib/summary.ts'
 const few = 1000
 /** The time after the last message that a contender has to come to rest, ms. */
 const restMs = 1000
+/** V8 tidies up in a few steps, from some 8 s after the forced collections on. Everybody gets as long. */
+const longRestMs = 20_000
 
 /** Opens connections, each of which has carried one message; resolves once all have. */
 async function open(subject: Subject, connections: number): Promise<LoadProcess> {
@@ -32,7 +34,7 @@ async function countersMs({ contender, running }: Subject): Promise<Figures> {
   return { counters_ms: median(times) }
 }
 
-async function measure(subject: Subject, many: number, idleMs: number): Promise<Figures> {
+async function measure(subject: Subject, many: number, quick: boolean): Promise<Figures> {
   const { pids } = subject.running
   await sleep(restMs)
   const pipesBefore = descriptorsOf(pids).pipeEnds
@@ -45,9 +47,9 @@ async function measure(subject: Subject, many: number, idleMs: number): Promise<
   const pipes = (descriptorsOf(pids).pipeEnds - pipesBefore) / 2
   const counters = await countersMs(subject)
   // What was done to find that out is not the joins' doing.
-  await sleep(restMs)
+  await sleep(quick ? restMs : longRestMs)
   const [began, cpuBefore] = [performance.now(), cpuSeconds(pids)]
-  await sleep(idleMs)
+  await sleep(quick ? 1000 : 4000)
   const idle = (cpuSeconds(pids) - cpuBefore) / ((performance.now() - began) / 1000)
   return { rss_kib_per_join: (kibOfMany - kibOfFew) / (many - few), pipes, idle_cpu_percent: idle * 100, ...counters }
 }
@@ -59,7 +61,7 @@ function runWith(bench: Bench, contenders: readonly Contender[], many: number): 
   return takeTurns(bench, { scenario: 'idle', case: `${many} joins`, rounds }, names, (name) => {
     const contender = contenders.find((each) => each.name === name)
     if (contender === undefined) throw new Error(`there is no ${name}`)
-    return inFreshPlace(contender, (subject) => measure(subject, many, quick ? 1000 : 4000))
+    return inFreshPlace(contender, (subject) => measure(subject, many, quick))
   })
 }
 
