@@ -51,6 +51,8 @@ class Direction {
   // The source may still send, and nobody will read it.
   bool abandons_source() const { return !source_ended_; }
   bool splicing() const { return splicing_; }
+  // Sets how much the sink's kernel may hold unsent.
+  void limit_unsent();
   uint64_t delivered() const { return delivered_; }
   uint64_t spliced() const { return spliced_; }
   Millis last_progress() const { return last_progress_; }
@@ -68,6 +70,7 @@ class Direction {
   bool wants_splice();
   void note_fill(uint64_t filled, bool full);
   void demote();
+  void set_splicing(bool on);
   bool leave_splice();
   void count(uint64_t bytes, bool by_splice);
   void discard();

@@ -45,7 +45,10 @@ void Endpoint::on_ready(uint32_t events) {
       socket.note(events);
       return step_close();
     case Stage::Waiting:
-      return socket.note(events);
+      socket.note(events);
+      // A visitor that is gone needs no service. One that has only ended its side may wait for an answer.
+      if (dialed_ != 0 && socket.error() != 0) worker_->cancel_dial(*this, EndReason::Reset, socket.error());
+      return;
     case Stage::Closed:
       return;
   }

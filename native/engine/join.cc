@@ -171,6 +171,7 @@ void Join::on_timer(Millis now) {
   if (spec_.options_later && now >= started_ + kOptionsAfter) {
     spec_.options_later = false;
     set_long_options(worker_.sys, b_.socket.fd());
+    a_to_b_.limit_unsent();
   }
   if (failed_ != nullptr || a_to_b_.rate_wait() <= now || b_to_a_.rate_wait() <= now) worker_.enqueue(*this);
   worker_.wheel.arm(timer_, next_deadline());

@@ -109,6 +109,12 @@ Io Socket::flush(size_t& moved) {
   return Io::Progress;
 }
 
+void Socket::limit_unsent(size_t bytes) {
+  if (!tcp_) return;
+  const int value = static_cast<int>(bytes);
+  sys_.setsockopt(fd_, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, sizeof value);
+}
+
 bool Socket::shutdown_write() {
   // ENOTCONN: the connection is gone already, which epoll tells with the reason.
   if (uninterrupted([&] { return sys_.shutdown(fd_, SHUT_WR); }) == 0 || errno == ENOTCONN) return true;
@@ -158,7 +164,7 @@ void set_long_options(const Syscalls& sys, int fd) {
   set(IPPROTO_TCP, TCP_KEEPINTVL, 15);
   set(IPPROTO_TCP, TCP_KEEPCNT, 3);
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, 105'000);
-  set(IPPROTO_TCP, TCP_NOTSENT_LOWAT, 128 << 10);
+  set(IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<int>(Socket::kUnsent));
 }
 
 }  // namespace millrace

@@ -24,6 +24,9 @@ enum class Io : uint8_t {
 
 class Socket {
  public:
+  // limit_unsent of sockets that are made here.
+  static constexpr size_t kUnsent = 128 << 10;
+
   // Takes `fd` over, which must be non-blocking.
   Socket(const Syscalls& sys, int fd, bool tcp) : sys_(sys), fd_(fd), tcp_(tcp) {}
   ~Socket() { close(); }
@@ -64,6 +67,8 @@ class Socket {
   // Sends from the queue; Progress when it is empty. `moved` counts also when Blocked.
   Io flush(size_t& moved);
 
+  // How many bytes the kernel may hold that are not sent yet before the socket counts as full (TCP_NOTSENT_LOWAT, tcp(7)).
+  void limit_unsent(size_t bytes);
   // Sends FIN; false when the system refused, which error() then says.
   bool shutdown_write();
   // True when the peer's kernel has acknowledged everything sent (unix sockets: always).

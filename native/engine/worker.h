@@ -79,6 +79,8 @@ class Worker {
   void begin_awaited(std::unique_ptr<JoinSpec> spec);
   // Ends one whose side b could not be connected: side a is reset.
   void refuse_join(std::unique_ptr<JoinSpec> spec, EndReason reason, int error);
+  // Gives up the dial for which side a waits.
+  void cancel_dial(Endpoint& a, EndReason reason, int error);
   bool reserve_reached(int fd) const { return fd >= engine_.fd_reserve; }
 
  private:
@@ -98,7 +100,6 @@ class Worker {
   // long connections need.
   int open_connection(const SocketAddress& address, bool later);
   void release_id(EndpointId id);
-  void cancel_dial(EndpointId a);
   void ring_clients();
   bool hold_events();
   void handle(DialCommand& command);

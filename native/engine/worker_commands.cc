@@ -56,10 +56,10 @@ bool Worker::forward(Command& command) {
 
 void Worker::dispatch(Command& command) {
   if (forward(command)) return;
-  const Endpoint* endpoint = find(target(command));
+  Endpoint* endpoint = find(target(command));
   if (endpoint && endpoint->stage() == Endpoint::Stage::Waiting) {
     const bool ends = std::holds_alternative<AbortCommand>(command) || std::holds_alternative<DestroyCommand>(command);
-    if (ends && endpoint->dialed() != 0) return cancel_dial(endpoint->id());
+    if (ends && endpoint->dialed() != 0) return cancel_dial(*endpoint, EndReason::Aborted, 0);
     parked_[endpoint->id()].push_back(std::move(command));
     return;
   }
@@ -153,12 +153,12 @@ void Worker::refuse_join(std::unique_ptr<JoinSpec> spec, EndReason reason, int e
   report_unjoined(*this, *spec, reason, error, 1);
 }
 
-void Worker::cancel_dial(EndpointId a) {
-  Endpoint* const b = find(find(a)->dialed());
+void Worker::cancel_dial(Endpoint& a, EndReason reason, int error) {
+  Endpoint* const b = find(a.dialed());
   if (!b) return;
   auto spec = b->take_spec();
   b->close_now(false);
-  refuse_join(std::move(spec), EndReason::Aborted, 0);
+  refuse_join(std::move(spec), reason, error);
 }
 
 void Worker::handle(AdoptCommand& command) {

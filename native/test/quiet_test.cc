@@ -306,4 +306,41 @@ TEST_CASE("pitfall 16, pitfall 17: keep-alive, TCP_USER_TIMEOUT and TCP_NOTSENT_
   }
 }
 
+TEST_CASE("pitfall 17: a sink may hold more unsent while its direction is spliced, and only then") {
+  Harness harness;
+  SocketPair left = connect_pair(Family::Tcp, 0);
+  SocketPair right = connect_pair(Family::Tcp, 0);
+  const int to_right = right.near.get();
+  const int to_left = left.near.get();
+  const EndpointId a = harness.adopt(std::move(left.near));
+  const Joined joined = harness.start(a, harness.adopt(std::move(right.near)));
+  const auto unsent = [](int fd) { return get_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT); };
+  // A round trip, so that the join has begun.
+  REQUIRE(send_all(left.far.get(), pattern(1, 100)));
+  CHECK(receive(right.far.get(), 100).bytes.size() == 100);
+  CHECK(unsent(to_right) == 128 << 10);
+  const Bytes flow = pattern(2, 8 << 20);
+  std::thread source([&] { send_all(left.far.get(), flow); });
+  Received got;
+  while (got.bytes.size() < flow.size()) {
+    const Received part = receive(right.far.get(), std::min<size_t>(1 << 16, flow.size() - got.bytes.size()));
+    if (part.bytes.empty()) break;
+    got.bytes.insert(got.bytes.end(), part.bytes.begin(), part.bytes.end());
+  }
+  source.join();
+  CHECK((got.bytes == flow));
+  REQUIRE(joined.cell->spliced_a_to_b > 0);
+  CHECK(unsent(to_right) == 1 << 20);
+  CHECK(unsent(to_left) == 128 << 10);
+  // Small messages demote the direction.
+  for (int i = 0; i < 8; ++i) {
+    REQUIRE(send_all(left.far.get(), pattern(3, 10)));
+    CHECK(receive(right.far.get(), 10).bytes.size() == 10);
+  }
+  CHECK(unsent(to_right) == 128 << 10);
+  finish(left.far.get());
+  finish(right.far.get());
+  CHECK(harness.ended(joined).reason == EndReason::Eof);
+}
+
 }  // namespace millrace::test

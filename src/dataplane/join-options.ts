@@ -9,9 +9,6 @@ export interface JoinLimits {
   readonly stalledMs: number
 }
 
-/** How long a dial may take: name resolution and connect together. */
-export const defaultDialTimeoutMs = 10_000
-
 /** Checks a join's options (ERR_OPTION) and fills the limits' defaults in. */
 export function readJoinLimits(options: JoinOptions): JoinLimits {
   checkDirection('aToB', options.aToB)
@@ -32,8 +29,13 @@ export function readJoinToLimits(target: DialTarget, options: JoinToOptions): Jo
   if ('port' in target && !(Number.isInteger(target.port) && target.port > 0 && target.port <= 65_535)) {
     refuse('target.port', 'from 1 to 65535', target.port)
   }
-  readMs('dialTimeoutMs', options.dialTimeoutMs, 0)
+  readDialTimeout(options)
   return readJoinLimits(options)
+}
+
+/** How long the dial of a join may take: name resolution and connect together. `Infinity` is off. */
+export function readDialTimeout(options: JoinToOptions): number {
+  return readMs('dialTimeoutMs', options.dialTimeoutMs, 10_000) || Number.POSITIVE_INFINITY
 }
 
 /** Checks a rate and its burst (default one second's worth). Throws ERR_OPTION. */

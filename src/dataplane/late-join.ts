@@ -1,5 +1,5 @@
 import { MillraceError } from '../errors.ts'
-import type { Endpoint, Join, JoinResult, JoinToOptions, Path, PerDirection } from './types.ts'
+import type { Endpoint, EndReason, Join, JoinResult, JoinToOptions, Path, PerDirection } from './types.ts'
 
 /** What a join that waits for its second side needs of its first. */
 export interface HeldSide {
@@ -77,7 +77,15 @@ export class LateJoin implements Join {
   #connected(b: Endpoint): void {
     const held = this.#a.letGo()
     this.#options.signal?.removeEventListener('abort', this.#abort)
-    this.#inner = this.#late.begin(b)
+    try {
+      this.#inner = this.#late.begin(b)
+    } catch (error) {
+      // Side a was closed on the way here.
+      b.destroy('reset')
+      this.#lost('reset', codeOf(error))
+      held?.run()
+      return
+    }
     if (this.#dialing.signal.aborted) this.#inner.destroy()
     held?.run()
     if (this.#resolve !== undefined) void this.#inner.done.then(this.#resolve)
@@ -88,15 +96,19 @@ export class LateJoin implements Join {
     this.#options.signal?.removeEventListener('abort', this.#abort)
     this.#a.destroy('reset')
     held?.run()
-    const aborted = this.#dialing.signal.aborted
+    if (this.#dialing.signal.aborted) this.#lost('aborted', '')
+    else this.#lost('unreachable', codeOf(error))
+  }
+
+  #lost(reason: EndReason, errno: string): void {
     const path = { aToB: this.#late.path, bToA: this.#late.path }
     const result: JoinResult = {
       ...nothing,
-      reason: aborted ? 'aborted' : 'unreachable',
+      reason,
       durationMs: Math.round(performance.now() - this.#startedAt),
       spliced: nothing,
       path,
-      errno: aborted ? '' : codeOf(error),
+      errno,
     }
     this.#result = result
     this.#late.onLost(result)

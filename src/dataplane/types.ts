@@ -153,7 +153,7 @@ export interface JoinOptions {
 
 /** Options of {@link DataPlane.joinTo}. Neither direction can be driven by the caller. */
 export interface JoinToOptions extends JoinOptions {
-  /** Limit for the dial. Default 10 000; `Infinity` is none but the system's. */
+  /** Limit for the dial. Default 10 000; off, the system's own counts. */
   readonly dialTimeoutMs?: number
 }
 

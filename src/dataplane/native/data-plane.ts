@@ -1,7 +1,7 @@
 import { isIP, type Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
 import { checkAdoptable } from '../adopt-check.ts'
-import { defaultDialTimeoutMs, readJoinLimits, readJoinToLimits } from '../join-options.ts'
+import { readDialTimeout, readJoinLimits, readJoinToLimits } from '../join-options.ts'
 import { LateJoin } from '../late-join.ts'
 import type { DataPlaneStats } from '../stats.ts'
 import { StreamEndpoint } from '../stream/endpoint.ts'
@@ -96,7 +96,7 @@ export class NativeDataPlane implements DataPlane {
       return NativeJoin.to(this.#core, own, target, options, limits, this.mode)
     }
     const dial = (signal: AbortSignal): Promise<Endpoint> =>
-      this.dial(target, { timeoutMs: options.dialTimeoutMs ?? defaultDialTimeoutMs, signal })
+      this.dial(target, { timeoutMs: readDialTimeout(options), signal })
     const begin = (b: Endpoint): Join => {
       this.#streams.add('joins.now', -1)
       return this.join(own, b, options)

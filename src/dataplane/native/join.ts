@@ -1,5 +1,5 @@
 import { MillraceError } from '../../errors.ts'
-import { defaultDialTimeoutMs, type JoinLimits } from '../join-options.ts'
+import { type JoinLimits, readDialTimeout } from '../join-options.ts'
 import type {
   DataPlaneMode,
   DialTarget,
@@ -83,13 +83,13 @@ export class NativeJoin implements Join, JoinEvents {
     mode: DataPlaneMode,
   ): NativeJoin {
     const join = new NativeJoin(core, a.id, options)
-    const { aToB, bToA, dialTimeoutMs = defaultDialTimeoutMs } = options
+    const { aToB, bToA } = options
     join.#fill(0, limits, mode)
     const headA = a.enterJoin(false, false)
     const [host, port, path] = 'path' in target ? [undefined, 0, target.path] : [target.host, target.port, undefined]
     const rates = [NativeRateLimit.bucketOf(aToB?.rate), NativeRateLimit.bucketOf(bToA?.rate)] as const
     core.endpointBorn()
-    if (!core.addon.joinTo(fields, headA, ...rates, host, port, path, dialTimeoutMs)) {
+    if (!core.addon.joinTo(fields, headA, ...rates, host, port, path, readDialTimeout(options))) {
       // A path that is too long: the engine has not heard of the join.
       core.cancelJoin(fields[0] ?? 0)
       core.addon.destroy(a.id, true)

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
 import { checkAdoptable } from '../adopt-check.ts'
-import { defaultDialTimeoutMs, readJoinToLimits } from '../join-options.ts'
+import { readDialTimeout, readJoinToLimits } from '../join-options.ts'
 import { LateJoin } from '../late-join.ts'
 import type { DataPlaneStats } from '../stats.ts'
 import type {
@@ -87,7 +87,7 @@ export class StreamDataPlane implements DataPlane, ListenerOwner {
     const unusable = own.unusable()
     if (unusable !== undefined) throw unusable
     const dial = (signal: AbortSignal): Promise<Endpoint> =>
-      this.dial(target, { timeoutMs: options.dialTimeoutMs ?? defaultDialTimeoutMs, signal })
+      this.dial(target, { timeoutMs: readDialTimeout(options), signal })
     const begin = (b: Endpoint): Join => {
       this.#tally.add('joins.now', -1)
       return this.join(own, b, options)
