@@ -108,10 +108,7 @@ EndpointId Harness::adopt_one(Fd& far, Family family, int buffers) {
   return adopt(std::move(pair.near));
 }
 
-Joined Harness::start(EndpointId a, EndpointId b, Plan plan) {
-  Joined joined;
-  joined.left = a;
-  joined.right = b;
+std::unique_ptr<JoinSpec> Harness::make_spec(Joined& joined, Plan plan) {
   CounterCell& cell = cells_.emplace_back();
   joined.cell = &cell;
   joined.token = static_cast<double>(cells_.size());
@@ -119,13 +116,27 @@ Joined Harness::start(EndpointId a, EndpointId b, Plan plan) {
   spec->token = joined.token;
   spec->client = client();
   spec->cell = &cell;
-  spec->a = a;
-  spec->b = b;
+  spec->a = joined.left;
+  spec->b = joined.right;
   spec->mode = plan.mode;
   spec->limits = plan.limits;
   spec->a_to_b = std::move(plan.a_to_b);
   spec->b_to_a = std::move(plan.b_to_a);
-  engine.join(std::move(spec));
+  return spec;
+}
+
+Joined Harness::start(EndpointId a, EndpointId b, Plan plan) {
+  Joined joined;
+  joined.left = a;
+  joined.right = b;
+  engine.join(make_spec(joined, std::move(plan)));
+  return joined;
+}
+
+Joined Harness::start_to(EndpointId a, const SocketAddress& address, Plan plan, Millis timeout) {
+  Joined joined;
+  joined.left = a;
+  engine.join_to(make_spec(joined, std::move(plan)), address, timeout);
   return joined;
 }
 

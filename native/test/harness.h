@@ -100,6 +100,8 @@ class Harness {
   Joined start(EndpointId a, EndpointId b, Plan plan = {});
   // The same with new connections.
   Joined start(Plan plan = {});
+  // Dials, and joins `a` with what answers. Fills in the token, the cell and the left id only.
+  Joined start_to(EndpointId a, const SocketAddress& address, Plan plan = {}, Millis timeout = kNever);
   JoinEnd ended(const Joined& joined);
   Event expect(EventType type, double id = 0) { return inbox.expect(type, id); }
   Event expect(EventType type, EndpointId id) { return inbox.expect(type, static_cast<double>(id)); }
@@ -112,6 +114,8 @@ class Harness {
   void proceed() { Gate::instance().open(); }
 
  private:
+  std::unique_ptr<JoinSpec> make_spec(Joined& joined, Plan plan);
+
   std::deque<CounterCell> cells_;
 };
 
