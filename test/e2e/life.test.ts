@@ -10,7 +10,9 @@ import { relayFlags, scratch, startAgent, startRelay, token, tunnelUrl } from '.
 
 describe('agents and relays', () => {
   it('meet again at the same URL after the relay was killed', async (t) => {
-    const relay = await startRelay(t)
+    // Below the ports that the system gives to outgoing connections, one of which could take the tunnel's meanwhile.
+    const ports = ['--tcp-ports', '20000-29999']
+    const relay = await startRelay(t, ports)
     const web = startAgent(t, relay, ['http', '1', '--proto', 'http'])
     const service = await startService(t)
     const raw = startAgent(t, relay, ['tcp', `127.0.0.1:${service.port}`])
@@ -18,7 +20,7 @@ describe('agents and relays', () => {
     relay.process.kill('SIGKILL')
     await relay.process.exit()
     await Promise.all([web.line('agent.disconnected'), raw.line('agent.disconnected')])
-    await startRelay(t, [], { again: relay })
+    await startRelay(t, ports, { again: relay })
     const again = await Promise.all([web.line('tunnel.up', undefined, 2), raw.line('tunnel.up', undefined, 2)])
     assert.deepEqual(
       again.map(({ url }) => url),
