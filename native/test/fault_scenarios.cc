@@ -94,6 +94,7 @@ void proxy(World& world, const ListenRequest& request, const SocketAddress& serv
 void tcp_proxy(World& world, size_t size, const Arm& arm, Sight& sight) {
   const Fd service(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   SocketAddress there = loopback();
+  set_option(service.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   ::bind(service.get(), there.get(), there.length());
   ::listen(service.get(), 8);
   ::getsockname(service.get(), there.get(), there.reset());

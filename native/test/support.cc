@@ -13,6 +13,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <functional>
 #include <iostream>
 #include <thread>
 
@@ -39,9 +41,27 @@ void set_buffers(int fd, int size) {
   set_option(fd, SOL_SOCKET, SO_SNDBUF, size);
 }
 
+// Calls what needs a free port until there is one: thousands of connections leave their ports in TIME_WAIT for a minute.
+bool with_port(const std::function<int()>& call) {
+  for (const auto limit = Clock::now() + std::chrono::minutes(2); call() != 0;) {
+    if ((errno != EADDRINUSE && errno != EADDRNOTAVAIL) || Clock::now() > limit) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return true;
+}
+
+bool bind_to(const Fd& fd, const SocketAddress& address) {
+  return with_port([&] { return ::bind(fd.get(), address.get(), address.length()); });
+}
+
+bool connect_with(const Fd& fd, const SocketAddress& address) {
+  return with_port([&] { return ::connect(fd.get(), address.get(), address.length()); });
+}
+
 Fd tcp_socket(int buffers) {
   Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (fd.get() < 0) give_up("socket");
+  set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   set_buffers(fd.get(), buffers);
   set_patience(fd.get());
   return fd;
@@ -100,6 +120,18 @@ int get_option(int fd, int level, int name) {
   return ::getsockopt(fd, level, name, &value, &length) == 0 ? value : -1;
 }
 
+void await_ports() {
+  constexpr int kMany = 24'000;
+  for (const auto limit = Clock::now() + std::chrono::minutes(2); Clock::now() < limit; pause_ms(100)) {
+    std::ifstream file("/proc/net/sockstat");
+    std::string line;
+    while (std::getline(file, line) && line.rfind("TCP:", 0) != 0) {
+    }
+    const size_t at = line.find(" tw ");
+    if (at == std::string::npos || std::atoi(line.c_str() + at + 4) < kMany) return;
+  }
+}
+
 SocketPair connect_pair(Family family, int buffers) {
   SocketPair pair;
   if (family == Family::Unix) {
@@ -110,10 +142,10 @@ SocketPair connect_pair(Family family, int buffers) {
   } else {
     const Fd listener = tcp_socket(buffers);
     const SocketAddress any = loopback();
-    if (::bind(listener.get(), any.get(), any.length()) != 0 || ::listen(listener.get(), 1) != 0) give_up("listen");
+    if (!bind_to(listener, any) || ::listen(listener.get(), 1) != 0) give_up("listen");
     pair.far = tcp_socket(buffers);
     const SocketAddress there = loopback(bound_port(listener.get()));
-    if (::connect(pair.far.get(), there.get(), there.length()) != 0) give_up("connect");
+    if (!connect_with(pair.far, there)) give_up("connect");
     pair.near = Fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (pair.near.get() < 0) give_up("accept4");
     for (const Fd* fd : {&pair.near, &pair.far}) set_option(fd->get(), IPPROTO_TCP, TCP_NODELAY, 1);
@@ -126,7 +158,7 @@ SocketPair connect_pair(Family family, int buffers) {
 Fd connect_to(uint16_t port) {
   Fd fd = tcp_socket(0);
   const SocketAddress there = loopback(port);
-  if (::connect(fd.get(), there.get(), there.length()) != 0) give_up("connect");
+  if (!connect_with(fd, there)) give_up("connect");
   return fd;
 }
 
@@ -141,7 +173,7 @@ Fd connect_to_unix(const char* path) {
 uint16_t closed_port() {
   const Fd fd = tcp_socket(0);
   const SocketAddress any = loopback();
-  if (::bind(fd.get(), any.get(), any.length()) != 0) give_up("bind");
+  if (!bind_to(fd, any)) give_up("bind");
   return bound_port(fd.get());
 }
 

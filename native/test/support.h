@@ -66,6 +66,8 @@ Fd connect_to(uint16_t port);
 Fd connect_to_unix(const char* path);
 // A port of 127.0.0.1 on which nobody listens.
 uint16_t closed_port();
+// Waits while so many closed connections are in TIME_WAIT that a call of the engine's could find no free port.
+void await_ports();
 void set_option(int fd, int level, int name, int value);
 int get_option(int fd, int level, int name);
 

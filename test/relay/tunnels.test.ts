@@ -137,7 +137,9 @@ describe('web tunnels', () => {
   }
 
   it('come back to their agent after a reconnect, and after a restart of the relay', async (t) => {
-    const first = await RelayBed.start(t)
+    // Below the ports that the system gives to outgoing connections, one of which could take the tunnel's meanwhile.
+    const tcpPorts = { first: 20_000, last: 29_999 }
+    const first = await RelayBed.start(t, { tcpPorts })
     const agent = await first.agent()
     const before = await agent.ask({ Protocol: 'http' })
     const tcp = await agent.tcp()
@@ -147,7 +149,7 @@ describe('web tunnels', () => {
     assert.equal((await back.ask({ Protocol: 'http' })).Url, before.Url)
     assert.equal((await back.tcp()).port, tcp.port)
     await first.relay.stop(0)
-    const second = await RelayBed.start(t, { stateDir: first.settings.stateDir })
+    const second = await RelayBed.start(t, { stateDir: first.settings.stateDir, tcpPorts })
     const later = await second.agent({ clientId: agent.clientId })
     const host = new URL((await later.ask({ Protocol: 'http' })).Url).hostname
     assert.equal(host, new URL(before.Url).hostname)
