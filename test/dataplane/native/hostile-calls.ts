@@ -173,7 +173,9 @@ const kinds: Readonly<Record<string, () => unknown>> = {
 
 function argumentsOf(name: string): unknown[] {
   if (name !== 'adopt' && below(3) === 0) return Array.from({ length: below(10) }, argument)
-  return [...(shapes[name] ?? '')].map((kind) => (name !== 'adopt' && below(8) === 0 ? argument() : kinds[kind]?.()))
+  return (shapes[name] ?? '')
+    .split('')
+    .map((kind) => (name !== 'adopt' && below(8) === 0 ? argument() : kinds[kind]?.()))
 }
 
 const plane = nativePlane()
