@@ -1,5 +1,5 @@
 /**
- * `npm run fuzz -- [target…] [--seconds N] [--keep]`: the engine's fuzz targets under libFuzzer with AddressSanitizer
+ * `npm run fuzz -- [target…] [--seconds N] [--seed N] [--keep]`: the engine's fuzz targets under libFuzzer with AddressSanitizer
  * and UBSan, one after the other, ten minutes each unless told otherwise. They start from native/test/corpus and from
  * what earlier runs found, in .cache/fuzz-corpus. `--keep` puts what is worth it into native/test/corpus afterwards.
  */
@@ -16,18 +16,25 @@ const build = join(root, '.cache/fuzz')
 main(async () => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { seconds: { type: 'string', default: '600' }, keep: { type: 'boolean', default: false } },
+    options: {
+      seconds: { type: 'string', default: '600' },
+      seed: { type: 'string', default: '0' },
+      keep: { type: 'boolean', default: false },
+    },
   })
   const targets = positionals.length > 0 ? positionals : Object.keys(lengths)
   const seconds = Number(values.seconds)
+  const seed = Number(values.seed)
   const strange = targets.filter((target) => !(target in lengths))
   if (strange.length > 0)
     throw new Failure(`fuzz: no such target: ${strange.join(', ')}; there are ${Object.keys(lengths).join(', ')}`)
   if (!Number.isInteger(seconds) || seconds < 1) throw new Failure('fuzz: --seconds takes a whole number from 1 on')
+  if (!Number.isInteger(seed) || seed < 0)
+    throw new Failure('fuzz: --seed takes a whole number; 0 is a new one each time')
   await compile(targets)
   let failed = 0
   for (const target of targets) {
-    failed += (await fuzz(target, seconds)) ? 0 : 1
+    failed += (await fuzz(target, seconds, seed)) ? 0 : 1
     if (values.keep && failed === 0) await keep(target)
   }
   return failed === 0 ? 0 : 1
@@ -57,14 +64,16 @@ const kept = (target) => join(root, 'native/test/corpus', target)
  * False when an input breaks something; says which, and how to see it again.
  * @param {string} target
  * @param {number} seconds
+ * @param {number} seed
  */
-async function fuzz(target, seconds) {
+async function fuzz(target, seconds, seed) {
   const program = join(build, `fuzz_${target}`)
   const artifact = join(build, `${target}-broken`)
   mkdirSync(found(target), { recursive: true })
   rmSync(artifact, { force: true })
   const options = [
     `-max_total_time=${seconds}`,
+    `-seed=${seed}`,
     `-max_len=${lengths[target]}`,
     '-timeout=30',
     '-rss_limit_mb=2048',
