@@ -41,6 +41,7 @@ Io Socket::receive(void* buffer, size_t length, size_t& moved) {
 }
 
 Io Socket::send(const void* bytes, size_t length, size_t& moved) {
+  if (error_ != 0) return Io::Failed;
   const ssize_t n = uninterrupted([&] { return sys_.send(fd_, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL); });
   if (n > 0) {
     moved = static_cast<size_t>(n);
@@ -79,6 +80,7 @@ Io Socket::splice_to(Pipe& pipe, size_t length, size_t& moved) {
 }
 
 Io Socket::splice_from(Pipe& pipe, size_t length, size_t& moved) {
+  if (error_ != 0) return Io::Failed;
   const ssize_t n =
       uninterrupted([&] { return sys_.splice(pipe.read_end, fd_, length, SPLICE_F_MOVE | SPLICE_F_NONBLOCK); });
   if (n > 0) {
@@ -116,6 +118,7 @@ void Socket::limit_unsent(size_t bytes) {
 }
 
 bool Socket::shutdown_write() {
+  if (error_ != 0) return false;
   // ENOTCONN: the connection is gone already, which epoll tells with the reason.
   if (uninterrupted([&] { return sys_.shutdown(fd_, SHUT_WR); }) == 0 || errno == ENOTCONN) return true;
   fail(errno);
@@ -124,8 +127,9 @@ bool Socket::shutdown_write() {
 
 bool Socket::drained() const {
   if (!tcp_) return true;
+  // A kernel that doesn't tell may still have some.
   int unsent = 0;
-  return sys_.outq(fd_, &unsent) != 0 || unsent == 0;
+  return sys_.outq(fd_, &unsent) == 0 && unsent == 0;
 }
 
 void Socket::close() {

@@ -38,9 +38,10 @@ Worker::Worker(EngineState& engine, uint32_t index)
 
 Worker::~Worker() {
   stop();
+  // First, as they take their timers off the wheel, whose lists lead through joins and endpoints.
+  listeners_.clear();
   joins_.clear();
   endpoints_.clear();
-  listeners_.clear();
   rows_.clear();
   end_turn();
   if (wake_ >= 0) sys.close(wake_);

@@ -304,6 +304,21 @@ void Connection::deliver() {
   if (news) kernel.wake(*this);
 }
 
+void Connection::wake_for_room() {
+  if (!no_space_ || !writable()) return;
+  no_space_ = false;
+  kernel.wake(*this);
+}
+
+void Connection::resize(uint64_t send_buffer, uint64_t receive_buffer, uint64_t peer_receive_buffer) {
+  sndbuf = send_buffer;
+  rcvbuf = receive_buffer;
+  peer_rcvbuf = peer_receive_buffer;
+  // SO_SNDBUF wakes the sender whatever the network does.
+  wake_for_room();
+  carry();
+}
+
 void Connection::carry() {
   if ((held && tcp) || state != State::Connected) return;
   if (closed && !out_.empty()) {
@@ -321,10 +336,7 @@ void Connection::carry() {
   tx -= room;
   received += room;
   unread = reading ? 0 : unread + room;
-  if (no_space_ && writable()) {
-    no_space_ = false;
-    kernel.wake(*this);
-  }
+  wake_for_room();
   if (end_on_the_way_ && tx == 0) {
     end_on_the_way_ = false;
     saw_fin = true;

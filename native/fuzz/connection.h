@@ -44,6 +44,8 @@ class Connection {
   // close(2): unread bytes make it a reset.
   void peer_close();
   void peer_read(uint64_t length);
+  // Gives it other buffers, as either system's administrator or autotuning may.
+  void resize(uint64_t send_buffer, uint64_t receive_buffer, uint64_t peer_receive_buffer);
   // Carries what fits from either side to the other.
   void carry();
 
@@ -95,6 +97,7 @@ class Connection {
     bool urgent;
   };
   void deliver();
+  void wake_for_room();
   void die(int error);
   bool at_mark() const { return !rx_.empty() && rx_.front().urgent; }
   void consume(uint64_t length);

@@ -152,11 +152,11 @@ void Run::peer(uint8_t what) {
       return target->peer_read(UINT64_MAX);
     case 11:
       return target->peer_read(script_.pick(kLengths));
-    case 12:
-      target->sndbuf = script_.pick(kBuffers);
-      target->rcvbuf = script_.pick(kBuffers);
-      target->peer_rcvbuf = script_.pick(kBuffers);
-      return target->carry();
+    case 12: {
+      const uint64_t send_buffer = script_.pick(kBuffers);
+      const uint64_t receive_buffer = script_.pick(kBuffers);
+      return target->resize(send_buffer, receive_buffer, script_.pick(kBuffers));
+    }
     case 13:
       target->held = !target->held;
       return target->carry();

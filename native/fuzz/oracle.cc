@@ -37,6 +37,8 @@ uint64_t Oracle::taken(const JoinModel& join, bool a_to_b) {
 bool Oracle::complete(const JoinModel& join, bool a_to_b) {
   const DirectionModel& direction = model(join, a_to_b);
   if (direction.caller) return direction.finished;
+  // What the client wrote before the join goes first.
+  if (sink(join, a_to_b).accepted < direction.written_before) return false;
   if (delivered(join, a_to_b) == direction.most) return true;
   return source(join, a_to_b).at_end() && delivered(join, a_to_b) == taken(join, a_to_b);
 }
@@ -117,7 +119,6 @@ void Oracle::quiet_direction(JoinModel& join, bool a_to_b) {
   DirectionModel& direction = model(join, a_to_b);
   const Connection& from = source(join, a_to_b);
   const Connection& to = sink(join, a_to_b);
-  // What the client wrote before the join goes first.
   const bool waiting = direction.caller ? !to.expected.empty()
                                         : to.accepted < direction.written_before || taken(join, a_to_b) > delivered(join, a_to_b);
   const bool over = !direction.caller && delivered(join, a_to_b) == direction.most;

@@ -222,7 +222,7 @@ void World::end_in_order() {
   for (const auto& connection : kernel.connections) {
     connection->held = false;
     connection->reading = true;
-    connection->sndbuf = connection->rcvbuf = 256 << 10;
+    connection->resize(256 << 10, 256 << 10, connection->peer_rcvbuf);
     connection->peer_read(UINT64_MAX);
     connection->peer_finish();
   }

@@ -17,10 +17,13 @@ namespace {
 constexpr Millis kLongest = 120'000;
 // Turns of all workers in one scenario. A scenario of single bytes needs a tenth; a loop makes that in a second.
 constexpr uint64_t kMostTurns = 100'000;
-// Naps of half a millisecond before a world is given up in which no timer runs, and for as long as a peer waits for an
-// acknowledgement: the kernel's own timers run on real time.
+// Naps of half a millisecond before a world is given up in which no timer runs, and for as long as a peer, or the engine,
+// waits for an acknowledgement: the kernel's own timers run on real time.
 constexpr int kLastNaps = 20;
 constexpr int kKernelNaps = 400;
+constexpr int kEngineNaps = 100;
+
+void nap() { std::this_thread::sleep_for(std::chrono::microseconds(500)); }
 
 }  // namespace
 
@@ -132,6 +135,7 @@ bool World::drive(const std::function<bool()>& done) {
   const Millis last = clock.now() + kLongest;
   int quiet = 0;
   int naps = 0;
+  int engine_naps = 0;
   for (; !done(); ++quiet) {
     if (!trouble_.empty() || clock.now() > last) return false;
     if (round()) quiet = naps = 0;
@@ -139,11 +143,12 @@ bool World::drive(const std::function<bool()>& done) {
     const Millis due = clock.next_due();
     const bool waits = (a.waits_for_kernel() || b.waits_for_kernel()) && naps < kKernelNaps;
     if (due != kNever && !waits) {
+      if (faults().unacknowledged.exchange(0) > 0 && ++engine_naps <= kEngineNaps) nap();
       clock.jump_to(std::max(due, clock.now()));
       continue;
     }
     if (++naps > kLastNaps && !waits) return false;
-    std::this_thread::sleep_for(std::chrono::microseconds(500));
+    nap();
   }
   return true;
 }

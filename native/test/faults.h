@@ -93,6 +93,8 @@ class Faults {
   std::atomic<uint64_t> fills_of_used_pipes{0};
   std::atomic<uint64_t> inexact_flushes{0};
   std::atomic<uint64_t> bad_lengths{0};
+  // Calls of Outq that didn't say that all is acknowledged, which takes the kernel real time.
+  std::atomic<uint64_t> unacknowledged{0};
 
   // The table's side.
   struct Verdict {

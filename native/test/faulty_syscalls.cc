@@ -133,8 +133,10 @@ Syscalls make_table() {
   };
   table.outq = [](int fd, int* bytes) {
     const Faults::Verdict verdict = faults().judge(Call::Outq);
+    if (verdict.fail) ++faults().unacknowledged;
     if (verdict.fail) return fail(verdict.error);
     const int result = real().outq(fd, bytes);
+    if (result == 0 && *bytes > 0) ++faults().unacknowledged;
     if (verdict.most != SIZE_MAX) *bytes = std::max(*bytes, static_cast<int>(verdict.most));
     return result;
   };

@@ -88,7 +88,8 @@ TEST_CASE("fact 5: no splice is asked for nothing, or for more than a mebibyte")
 TEST_CASE("fact 16: RST while the sink's kernel buffer is full: what the engine took arrives, then the RST") {
   Harness harness;
   for_each_mode([&](Mode mode) {
-    for (const int buffers : {8192, 0}) {
+    // Set, as one that the kernel sizes itself may grow beyond what is sent here.
+    for (const int buffers : {8192, 512 << 10}) {
       CAPTURE(buffers);
       Joined joined = harness.start({.mode = mode, .buffers = buffers});
       const Bytes bytes = pattern(1, 16 << 20);
