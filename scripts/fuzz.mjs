@@ -2,6 +2,9 @@
  * `npm run fuzz -- [target…] [--seconds N] [--seed N] [--keep]`: the engine's fuzz targets under libFuzzer with AddressSanitizer
  * and UBSan, one after the other, ten minutes each unless told otherwise. They start from native/test/corpus and from
  * what earlier runs found, in .cache/fuzz-corpus. `--keep` puts what is worth it into native/test/corpus afterwards.
+ * With a seed a run tries the same inputs in the same order whenever and wherever it is made: it starts from
+ * native/test/corpus alone and learns from coverage only, because addresses, which differ from run to run, are among what
+ * the program compares.
  */
 import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -80,13 +83,27 @@ async function fuzz(target, seconds, seed) {
     '-print_final_stats=1',
     `-exact_artifact_path=${artifact}`,
   ]
-  const { code, output } = await run(program, [...options, found(target), kept(target)], { capture: true })
+  const { code, output } =
+    seed > 0
+      ? await repeatable(target, [program, ...options])
+      : await run(program, [...options, found(target), kept(target)], { capture: true })
   const runs = /number_of_executed_units: (\d+)/.exec(output)?.[1] ?? '?'
   const edges = [...output.matchAll(/ cov: (\d+)/g)].at(-1)?.[1] ?? '?'
   say(`fuzz: ${target}: ${runs} runs, ${edges} edges, ${seconds} s`)
   if (code === 0) return true
   process.stderr.write(`${output.slice(-6000)}\nfuzz: ${target}: again: MILLRACE_FUZZ_TRACE=1 ${program} ${artifact}\n`)
   return false
+}
+
+/**
+ * @param {string} target
+ * @param {string[]} command
+ */
+function repeatable(target, command) {
+  const scratch = join(build, `${target}-seeded`)
+  rmSync(scratch, { recursive: true, force: true })
+  mkdirSync(scratch)
+  return run('setarch', ['-R', ...command, '-use_cmp=0', scratch, kept(target)], { capture: true })
 }
 
 /**
