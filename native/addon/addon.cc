@@ -80,7 +80,7 @@ NAPI_MODULE_INIT() {
   napi_set_instance_data(env, slot, [](napi_env, void* data, void*) { delete static_cast<Environment**>(data); }, nullptr);
   const std::pair<const char*, napi_callback> functions[] = {
       {"attach", attach}, {"drain", drain},     {"keepAlive", keep_alive}, {"listen", listen},   {"unlisten", unlisten}, {"refused", refused},
-      {"dial", dial},     {"adopt", adopt},     {"read", read},            {"write", write},     {"flush", flush},
+      {"dial", dial},     {"adopt", adopt}, {"wake", wake},     {"read", read},            {"write", write},     {"flush", flush},
       {"destroy", destroy}, {"release", release}, {"cells", cells},        {"bucket", bucket},   {"join", join}, {"joinTo", join_to},
       {"abort", abort_join}, {"finish", finish}, {"shape", shape}, {"statistics", statistics},
   };

@@ -10,6 +10,7 @@ napi_value unlisten(napi_env env, napi_callback_info info);
 napi_value refused(napi_env env, napi_callback_info info);
 napi_value dial(napi_env env, napi_callback_info info);
 napi_value adopt(napi_env env, napi_callback_info info);
+napi_value wake(napi_env env, napi_callback_info info);
 napi_value read(napi_env env, napi_callback_info info);
 napi_value write(napi_env env, napi_callback_info info);
 napi_value flush(napi_env env, napi_callback_info info);

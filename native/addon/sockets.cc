@@ -56,16 +56,30 @@ napi_value dial(napi_env env, napi_callback_info info) {
   return to_js(env, id == 0 ? -EMFILE : static_cast<double>(id));
 }
 
-// adopt(fd): the endpoint's id or -errno; works on a duplicate, `fd` stays the caller's
+// adopt(fd, addresses): the endpoint's id or -errno; works on a duplicate, `fd` stays the caller's; `addresses` takes the
+// local and the remote one. No worker hears of it before the next call that concerns it, or wake().
 napi_value adopt(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   const auto fd = args.whole<int>(0);
-  if (!args.ok() || !args.attached()) return fault(env);
+  const auto out = args.bytes(1);
+  PackedAddress addresses[2];
+  if (!args.ok() || !args.attached() || out.size() < sizeof addresses) return fault(env);
   const int duplicate = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
   if (duplicate < 0) return to_js(env, -errno);
   int error = 0;
-  const EndpointId id = args.environment().engine().adopt(args.environment().client(), duplicate, error);
-  return to_js(env, id == 0 ? -error : static_cast<double>(id));
+  const EndpointId id =
+      args.environment().engine().adopt(args.environment().client(), duplicate, error, Engine::Wake::Later, addresses);
+  if (id == 0) return to_js(env, -error);
+  std::memcpy(out.data(), addresses, sizeof addresses);
+  return to_js(env, static_cast<double>(id));
+}
+
+// wake(): the workers do what they have not heard of
+napi_value wake(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  if (!args.attached()) return fault(env);
+  args.environment().engine().wake();
+  return nullptr;
 }
 
 // read(id, max, deadlineMs)

@@ -158,8 +158,15 @@ void Endpoint::request_flush() {
   serve_writes();
 }
 
+void Endpoint::pay_options() {
+  if (!owes_options_ || socket.fd() < 0) return;
+  owes_options_ = false;
+  set_long_options(worker_->sys, socket.fd());
+}
+
 void Endpoint::request_release() {
   if (stage_ != Stage::Open) return;
+  pay_options();
   release_asked_ = true;
   serve();
 }

@@ -57,6 +57,11 @@ class Endpoint final : public Pollable, public TimerTarget {
   void count_against(std::shared_ptr<ListenSocket> listener);
   void set_deadline(Millis deadline) { deadline_ = deadline; }
 
+  // The socket options that only matter to long connections are owed until it proves to be one, or to be no join's.
+  void owe_options() { owes_options_ = socket.tcp(); }
+  bool owes_options() const { return owes_options_; }
+  void pay_options();
+
   // One read: data, end, time-out or reset is reported once.
   void request_read(size_t max, Millis deadline);
   void write(std::span<const uint8_t> bytes);
@@ -113,6 +118,7 @@ class Endpoint final : public Pollable, public TimerTarget {
   bool fin_reported_ = false;
   bool reset_reported_ = false;
   bool fin_sent_ = false;
+  bool owes_options_ = false;
 };
 
 }  // namespace millrace

@@ -127,14 +127,14 @@ EndpointId Engine::dial(std::shared_ptr<Client> client, const SocketAddress& add
   return id;
 }
 
-EndpointId Engine::adopt(std::shared_ptr<Client> client, int fd, int& error) {
+EndpointId Engine::adopt(std::shared_ptr<Client> client, int fd, int& error, Wake wake, PackedAddress* addresses) {
   const Syscalls& sys = state_.sys;
   SocketAddress local;
   const int flags = sys.fcntl(fd, F_GETFL, 0);
   error = 0;
   // A blocking socket would block its worker: SPLICE_F_NONBLOCK covers the pipe's side only.
   if (sys.getsockname(fd, local.get(), local.reset()) != 0 || flags < 0 ||
-      sys.fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+      ((flags & O_NONBLOCK) == 0 && sys.fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)) {
     error = errno;
   } else if (fd >= state_.fd_reserve) {
     error = EMFILE;
@@ -143,7 +143,14 @@ EndpointId Engine::adopt(std::shared_ptr<Client> client, int fd, int& error) {
     sys.close(fd);
     return 0;
   }
-  if (local.is_tcp()) set_tcp_options(sys, fd);
+  if (addresses) {
+    SocketAddress remote;
+    addresses[0] = local.pack();
+    // A connection that is gone has none.
+    if (sys.getpeername(fd, remote.get(), remote.reset()) == 0) addresses[1] = remote.pack();
+    else addresses[1] = {.family = addresses[0].family, .port = 0, .scope = 0, .bytes = {}, .unused = {}};
+  }
+  if (local.is_tcp()) set_no_delay(sys, fd);
   const uint32_t worker = next_worker();
   const std::lock_guard lock(state_.registry.mutex());
   const EndpointId id = state_.registry.allocate(worker);
@@ -152,9 +159,16 @@ EndpointId Engine::adopt(std::shared_ptr<Client> client, int fd, int& error) {
     sys.close(fd);
     return 0;
   }
-  state_.workers[worker]->post(AdoptCommand{std::make_unique<Endpoint>(id, std::move(client), sys, fd, local.is_tcp(),
-                                                                      Endpoint::Stage::Open)});
+  auto endpoint = std::make_unique<Endpoint>(id, std::move(client), sys, fd, local.is_tcp(), Endpoint::Stage::Open);
+  endpoint->owe_options();
+  Worker& owner = *state_.workers[worker];
+  if (wake == Wake::Now) owner.post(AdoptCommand{std::move(endpoint)});
+  else owner.post_quietly(AdoptCommand{std::move(endpoint)});
   return id;
+}
+
+void Engine::wake() {
+  for (const auto& worker : state_.workers) worker->wake_if_wanted();
 }
 
 void Engine::read(EndpointId id, size_t max, Millis deadline) {

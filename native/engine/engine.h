@@ -63,8 +63,13 @@ class Engine {
 
   // 0 when all ids are taken; else the end of it is a Dialed event, after `timeout` at the latest.
   EndpointId dial(std::shared_ptr<Client> client, const SocketAddress& address, Millis timeout);
-  // Takes `fd` over, closed on failure too; 0 with errno in `error` when it can't be used.
-  EndpointId adopt(std::shared_ptr<Client> client, int fd, int& error);
+  // Takes `fd` over, closed on failure too; 0 with errno in `error` when it can't be used. `addresses` takes two, the local
+  // and the remote one. `Later`: the worker hears of it with its next command, or of wake().
+  enum class Wake : uint8_t { Now, Later };
+  EndpointId adopt(std::shared_ptr<Client> client, int fd, int& error, Wake wake = Wake::Now,
+                   PackedAddress* addresses = nullptr);
+  // Has the workers do what they have not heard of.
+  void wake();
 
   // `deadline` is in milliseconds from now, kNever for none.
   void read(EndpointId id, size_t max, Millis deadline);

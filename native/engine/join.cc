@@ -168,10 +168,11 @@ void Join::on_timer(Millis now) {
   if (ended_) return;
   check_limits(now);
   if (ended_) return;
-  if (spec_.options_later && now >= started_ + kOptionsAfter) {
-    spec_.options_later = false;
-    set_long_options(worker_.sys, b_.socket.fd());
+  if (owes_options() && now >= started_ + kOptionsAfter) {
+    a_.pay_options();
+    b_.pay_options();
     a_to_b_.limit_unsent();
+    b_to_a_.limit_unsent();
   }
   if (failed_ != nullptr || a_to_b_.rate_wait() <= now || b_to_a_.rate_wait() <= now) worker_.enqueue(*this);
   worker_.wheel.arm(timer_, next_deadline());
@@ -194,7 +195,7 @@ Millis Join::next_deadline() const {
   const JoinLimits& limits = spec_.limits;
   if (failed_ != nullptr) return std::min(reset_deadline_, worker_.now + kResetPoll);
   Millis due = std::min(a_to_b_.rate_wait(), b_to_a_.rate_wait());
-  if (spec_.options_later) due = std::min(due, started_ + kOptionsAfter);
+  if (owes_options()) due = std::min(due, started_ + kOptionsAfter);
   const Millis last = std::max(a_to_b_.last_progress(), b_to_a_.last_progress());
   const Millis blocked = std::min(a_to_b_.blocked_since(), b_to_a_.blocked_since());
   if (limits.duration > 0) due = std::min(due, started_ + limits.duration);

@@ -23,8 +23,6 @@ struct JoinSpec {
   EndpointId a = 0;
   EndpointId b = 0;
   Mode mode = Mode::Adaptive;
-  // b was connected for this join: it gets the socket options that only matter to long connections once it is one.
-  bool options_later = false;
   JoinLimits limits;
   DirectionSpec a_to_b;
   DirectionSpec b_to_a;
@@ -65,6 +63,7 @@ class Join final : public TimerTarget {
   void check_limits(Millis now);
   Millis next_deadline() const;
   void note_paths();
+  bool owes_options() const { return a_.owes_options() || b_.owes_options(); }
   void end(EndReason reason, int error = 0);
 
   Worker& worker_;

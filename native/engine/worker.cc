@@ -101,6 +101,21 @@ void Worker::post(Command command) {
   else wake_if_asleep();
 }
 
+void Worker::post_quietly(Command command) {
+  const std::lock_guard lock(inbox_mutex_);
+  if (ended_) return decline(command);
+  inbox_.push_back(std::move(command));
+}
+
+void Worker::wake_if_wanted() {
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    if (!sleeping_ || inbox_.empty()) return;
+    sleeping_ = false;
+  }
+  wake();
+}
+
 void Worker::wake_if_asleep() {
   {
     const std::lock_guard lock(inbox_mutex_);
@@ -196,6 +211,12 @@ void Worker::run_commands() {
   }
   turn_.clear();
   turn_next_ = 0;
+  // Those that no join has taken: nothing says how long they will live.
+  for (const EndpointId id : adopted_) {
+    Endpoint* const endpoint = find(id);
+    if (endpoint && endpoint->stage() == Endpoint::Stage::Open) endpoint->pay_options();
+  }
+  adopted_.clear();
 }
 
 void Worker::enqueue(Join& join) {

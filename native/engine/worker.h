@@ -47,6 +47,10 @@ class Worker {
 
   // Any thread. The worker wakes up at once, or at the end of the calling thread's WakeBatch.
   void post(Command command);
+  // Any thread. It doesn't wake up for this one.
+  void post_quietly(Command command);
+  // Any thread. For what was posted quietly.
+  void wake_if_wanted();
   // Any thread. Whoever blocks until a command has been carried out calls it after the post.
   void wake_if_asleep();
   // Any thread, with the registry's mutex held: takes the commands for `id` out of the inbox.
@@ -96,9 +100,8 @@ class Worker {
   void publish();
 
   Endpoint* find(EndpointId id);
-  // Connects to `address`: a descriptor (connected or on its way), or -errno. `later`: without the options that only
-  // long connections need.
-  int open_connection(const SocketAddress& address, bool later);
+  // Connects to `address`: a descriptor (connected or on its way), or -errno. `owes_options`: as Endpoint says.
+  int open_connection(const SocketAddress& address, bool owes_options);
   void release_id(EndpointId id);
   void ring_clients();
   bool hold_events();
@@ -137,6 +140,7 @@ class Worker {
   std::vector<Command> inbox_;
   bool sleeping_ = false;
   bool ended_ = true;  // there is no thread that would carry a command out
+  std::vector<EndpointId> adopted_;  // in this turn
   std::vector<Command> turn_;  // the commands of this turn, from turn_next_ on still to be done
   size_t turn_next_ = 0;
 

@@ -66,7 +66,7 @@ void Worker::dispatch(Command& command) {
   std::visit([this](auto& c) { handle(c); }, command);
 }
 
-int Worker::open_connection(const SocketAddress& address, bool later) {
+int Worker::open_connection(const SocketAddress& address, bool owes_options) {
   const int fd = sys.socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
   const auto give_up = [&](int error) {
@@ -75,7 +75,7 @@ int Worker::open_connection(const SocketAddress& address, bool later) {
   };
   if (reserve_reached(fd)) return give_up(EMFILE);
   if (address.is_tcp()) {
-    if (later) set_no_delay(sys, fd);
+    if (owes_options) set_no_delay(sys, fd);
     else set_tcp_options(sys, fd);
   }
   const auto connect = [&] { return sys.connect(fd, address.get(), address.length()); };
@@ -129,7 +129,7 @@ void Worker::handle(JoinToCommand& command) {
   }
   auto endpoint = std::make_unique<Endpoint>(id, command.spec->client, sys, fd, tcp, Endpoint::Stage::Connecting);
   Endpoint& b = *endpoint;
-  command.spec->options_later = tcp;
+  b.owe_options();
   b.join_when_connected(std::move(command.spec));
   b.set_deadline(command.deadline);
   a->wait_for_join(id);
@@ -164,6 +164,7 @@ void Worker::cancel_dial(Endpoint& a, EndReason reason, int error) {
 void Worker::handle(AdoptCommand& command) {
   if (command.endpoint->client()->closed()) return release_id(command.endpoint->id());
   stats.add(Stat::EndpointsBorn);
+  adopted_.push_back(command.endpoint->id());
   add(std::move(command.endpoint));
 }
 

@@ -318,7 +318,10 @@ TEST_CASE("pitfall 17: a sink may hold more unsent while its direction is splice
   // A round trip, so that the join has begun.
   REQUIRE(send_all(left.far.get(), pattern(1, 100)));
   CHECK(receive(right.far.get(), 100).bytes.size() == 100);
-  CHECK(unsent(to_right) == 128 << 10);
+  // Not before the join has shown that it lasts.
+  CHECK(get_option(to_right, SOL_SOCKET, SO_KEEPALIVE) == 0);
+  CHECK(eventually([&] { return unsent(to_right) == 128 << 10 && unsent(to_left) == 128 << 10; }));
+  CHECK(get_option(to_right, SOL_SOCKET, SO_KEEPALIVE) == 1);
   const Bytes flow = pattern(2, 8 << 20);
   std::thread source([&] { send_all(left.far.get(), flow); });
   Received got;

@@ -104,8 +104,8 @@ export interface RateLimit {
   /** Bytes per second, ≥ 1. */
   readonly bytesPerSecond: number
   /**
-   * Bytes that may pass at once after a pause, ≥ 1; default one second's worth. The native data plane lets 70 ms' worth
-   * pass where that is more, and lowers the rate by the 1.5 % that this adds.
+   * Bytes that may pass at once after a pause, ≥ 1; default one second's worth. The native data plane lets 60 ms' worth
+   * pass where that is more, and lowers the rate by the 1.3 % that this adds.
    */
   readonly burst: number
 }

@@ -14,7 +14,8 @@ export interface Addon {
   unlisten(listener: number): void
   refused(listener: number): number
   dial(host: string | undefined, port: number, path: string | undefined, timeoutMs: number): number
-  adopt(fd: number): number
+  adopt(fd: number, addresses: Uint8Array): number
+  wake(): void
   read(id: number, max: number, deadlineMs: number): void
   write(id: number, bytes: Uint8Array): void
   flush(id: number): void
@@ -61,6 +62,7 @@ const functions: Readonly<Record<keyof Addon, true>> = {
   refused: true,
   dial: true,
   adopt: true,
+  wake: true,
   read: true,
   write: true,
   flush: true,

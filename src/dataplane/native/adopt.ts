@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
-import { isUnix, localAddress, remoteAddress } from '../stream/address.ts'
 import type { Core } from './core.ts'
 import { NativeEndpoint } from './endpoint.ts'
+import { PackedAddress } from './events.ts'
 import { systemError } from './listener.ts'
 
 /** What is used of libuv's handle behind a socket; Node documents neither, and both are there from 18 to 26. */
@@ -10,6 +10,10 @@ interface Handle {
   readonly fd: number
   readStop(): number
 }
+
+/** Of the endpoint that is being made: PackedAddress in native/engine/address.h, the local and the remote one. */
+const addresses = new Uint8Array(64)
+const addressesView = new DataView(addresses.buffer)
 
 /**
  * Takes a checked socket over from Node: stops reading, collects what was read, duplicates the descriptor, destroys the
@@ -19,13 +23,16 @@ interface Handle {
  */
 export function adoptSocket(core: Core, socket: Socket, head: Uint8Array | undefined): NativeEndpoint {
   const handle = handleOf(socket)
-  const unix = isUnix(socket)
-  const local = localAddress(socket, unix)
-  const remote = remoteAddress(socket, unix)
-  const id = core.addon.adopt(handle.fd)
+  const id = core.addon.adopt(handle.fd, addresses)
   if (id < 0) throw new MillraceError('ERR_SOCKET_TAKEOVER', '', { cause: systemError('dup', -id) })
   core.endpointBorn()
-  const endpoint = new NativeEndpoint(core, id, local, remote)
+  core.wakeSoon()
+  const endpoint = new NativeEndpoint(
+    core,
+    id,
+    new PackedAddress(addressesView, 0),
+    new PackedAddress(addressesView, 32),
+  )
   handle.readStop()
   socket.unpipe()
   socket.removeAllListeners('data')

@@ -49,6 +49,11 @@ export class Core {
   #owned = 0
   #alive = false
   #nextToken = 1
+  #wakes = false
+  readonly #wake = (): void => {
+    this.#wakes = false
+    this.addon.wake()
+  }
 
   /** The addon is attached. */
   private constructor(addon: Addon) {
@@ -102,6 +107,13 @@ export class Core {
   /** Notes that the engine owns one endpoint more. It says itself when it no longer does. */
   endpointBorn(): void {
     this.#owned += 1
+  }
+
+  /** Has the workers hear, at the end of the microtasks, of what they were not woken for. */
+  wakeSoon(): void {
+    if (this.#wakes) return
+    this.#wakes = true
+    queueMicrotask(this.#wake)
   }
 
   /** Endpoints that the engine owns for this environment, connecting and closing ones included. */

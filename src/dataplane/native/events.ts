@@ -67,6 +67,8 @@ export class PackedAddress {
   toAddress(): Address {
     const family = this.#familyAndPort & 0xffff
     const port = this.#familyAndPort >>> 16
+    // A connection that was gone when it was taken over.
+    if (family !== 0 && port === 0) return makeAddress('', 0)
     if (family === familyV4) return makeAddress(dotted(this.#word0), port)
     if (family === familyV6) return makeAddress(this.#host6(), port)
     return { family: 'unix', path: '' }

@@ -131,7 +131,7 @@ test('addon: wrong arguments are refused, and change nothing', { skip }, () => {
   // No such cell, no such address, no such endpoint.
   assert.throws(() => addon.join(new Float64Array(13), undefined, undefined, undefined, undefined), TypeError)
   assert.equal(addon.dial('not an address', 1, undefined, 1), -constants.errno.EINVAL)
-  assert.equal(addon.adopt(-1), -constants.errno.EBADF)
+  assert.equal(addon.adopt(-1, new Uint8Array(64)), -constants.errno.EBADF)
   addon.destroy(12_345, true)
 })
 
