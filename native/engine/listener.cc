@@ -112,9 +112,10 @@ Listener::Took Listener::accept_one() {
   }
   if (!endpoint) {
     shared_->live.fetch_sub(1, std::memory_order_relaxed);
+    // Counted once its descriptor is free.
+    Socket(worker_.sys, fd, tcp).reset();
     shared_->refused.fetch_add(1, std::memory_order_relaxed);
     worker_.stats.add(Stat::AcceptsRefused);
-    Socket(worker_.sys, fd, tcp).reset();
     return Took::One;
   }
   endpoint->count_against(shared_);
