@@ -93,13 +93,13 @@ void proxy(World& world, const ListenRequest& request, const SocketAddress& serv
 
 void tcp_proxy(World& world, size_t size, const Arm& arm, Sight& sight) {
   const Fd service(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  SocketAddress there = loopback();
+  const SocketAddress there = fresh_loopback();
+  const SocketAddress front = fresh_loopback();
   set_option(service.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   ::bind(service.get(), there.get(), there.length());
   ::listen(service.get(), 8);
-  ::getsockname(service.get(), there.get(), there.reset());
-  proxy(world, {.address = loopback()}, there, service.get(), Mode::Adaptive,
-        [](const Listening& listening) { return connect_to(listening.local.port); }, size, arm, sight);
+  proxy(world, {.address = front}, there, service.get(), Mode::Adaptive,
+        [&](const Listening&) { return connect_to(front); }, size, arm, sight);
 }
 
 void unix_proxy(World& world, size_t size, const Arm& arm, Sight& sight) {

@@ -9,6 +9,8 @@
 
 int main(int argc, char** argv) {
   doctest::Context context(argc, argv);
+  // Has its descriptor from here on: tests count them.
+  millrace::test::fresh_loopback();
   const int result = context.run();
   if (!context.shouldExit()) {
     std::printf("engine tests with %u worker%s: %s\n", millrace::test::worker_count(),

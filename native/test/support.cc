@@ -9,11 +9,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <functional>
 #include <iostream>
 #include <thread>
@@ -120,18 +120,6 @@ int get_option(int fd, int level, int name) {
   return ::getsockopt(fd, level, name, &value, &length) == 0 ? value : -1;
 }
 
-void await_ports() {
-  constexpr int kMany = 24'000;
-  for (const auto limit = Clock::now() + std::chrono::minutes(2); Clock::now() < limit; pause_ms(100)) {
-    std::ifstream file("/proc/net/sockstat");
-    std::string line;
-    while (std::getline(file, line) && line.rfind("TCP:", 0) != 0) {
-    }
-    const size_t at = line.find(" tw ");
-    if (at == std::string::npos || std::atoi(line.c_str() + at + 4) < kMany) return;
-  }
-}
-
 SocketPair connect_pair(Family family, int buffers) {
   SocketPair pair;
   if (family == Family::Unix) {
@@ -141,10 +129,9 @@ SocketPair connect_pair(Family family, int buffers) {
     for (const int fd : fds) set_buffers(fd, buffers);
   } else {
     const Fd listener = tcp_socket(buffers);
-    const SocketAddress any = loopback();
-    if (!bind_to(listener, any) || ::listen(listener.get(), 1) != 0) give_up("listen");
+    const SocketAddress there = fresh_loopback();
+    if (!bind_to(listener, there) || ::listen(listener.get(), 1) != 0) give_up("listen");
     pair.far = tcp_socket(buffers);
-    const SocketAddress there = loopback(bound_port(listener.get()));
     if (!connect_with(pair.far, there)) give_up("connect");
     pair.near = Fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (pair.near.get() < 0) give_up("accept4");
@@ -155,9 +142,10 @@ SocketPair connect_pair(Family family, int buffers) {
   return pair;
 }
 
-Fd connect_to(uint16_t port) {
+Fd connect_to(uint16_t port) { return connect_to(loopback(port)); }
+
+Fd connect_to(const SocketAddress& there) {
   Fd fd = tcp_socket(0);
-  const SocketAddress there = loopback(port);
   if (!connect_with(fd, there)) give_up("connect");
   return fd;
 }
@@ -282,6 +270,25 @@ bool in_child(const std::function<bool()>& body) {
 SocketAddress loopback(uint16_t port) {
   SocketAddress address;
   address.set_inet("127.0.0.1", port);
+  return address;
+}
+
+SocketAddress fresh_loopback() {
+  // Listens for as long as the process lives, so that nobody else gets the port.
+  static const Fd keeper = [] {
+    Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!bind_to(fd, loopback()) || ::listen(fd.get(), 1) != 0) give_up("listen");
+    return fd;
+  }();
+  static const uint16_t port = bound_port(keeper.get());
+  static std::atomic<uint32_t> last{0};
+  // All of 127.0.0.0/8 but its first and last 65 536.
+  constexpr uint32_t kHosts = 254u << 16;
+  const uint32_t host = (1u << 16) + last.fetch_add(1, std::memory_order_relaxed) % kHosts;
+  char text[16];
+  std::snprintf(text, sizeof text, "127.%u.%u.%u", host >> 16, host >> 8 & 255, host & 255);
+  SocketAddress address;
+  address.set_inet(text, port);
   return address;
 }
 

@@ -61,13 +61,12 @@ struct SocketPair {
 // Two connected, blocking stream sockets: over loopback for Tcp. `buffers` other than 0 is SO_RCVBUF and SO_SNDBUF of
 // both. Every read and write on them gives up after kPatience.
 SocketPair connect_pair(Family family, int buffers = 0);
-// A socket connected to `port` on 127.0.0.1.
+// A socket connected to `port` on 127.0.0.1, or to any address of loopback.
 Fd connect_to(uint16_t port);
+Fd connect_to(const SocketAddress& there);
 Fd connect_to_unix(const char* path);
 // A port of 127.0.0.1 on which nobody listens.
 uint16_t closed_port();
-// Waits while so many closed connections are in TIME_WAIT that a call of the engine's could find no free port.
-void await_ports();
 void set_option(int fd, int level, int name, int value);
 int get_option(int fd, int level, int name);
 
@@ -100,7 +99,11 @@ void pause_ms(int ms);
 // Runs `body` in a forked child, in which no thread but the caller's is left; true when it returned true.
 bool in_child(const std::function<bool()>& body);
 
+// 127.0.0.1.
 SocketAddress loopback(uint16_t port = 0);
+// An address of loopback to listen on, another one at each call, always with the same port, which is this process's: however
+// many connections are in TIME_WAIT, those to it have all ports to choose from.
+SocketAddress fresh_loopback();
 // A path in a folder of its own for a unix socket; the folder goes with the object.
 class TemporaryPath {
  public:
