@@ -68,7 +68,7 @@ napi_value adopt(napi_env env, napi_callback_info info) {
   if (duplicate < 0) return to_js(env, -errno);
   int error = 0;
   const EndpointId id =
-      args.environment().engine().adopt(args.environment().client(), duplicate, error, Engine::Wake::Later, addresses);
+      args.environment().engine().adopt(args.environment().client(), duplicate, error, Wake::Later, addresses);
   if (id == 0) return to_js(env, -error);
   std::memcpy(out.data(), addresses, sizeof addresses);
   return to_js(env, static_cast<double>(id));

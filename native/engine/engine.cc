@@ -161,9 +161,7 @@ EndpointId Engine::adopt(std::shared_ptr<Client> client, int fd, int& error, Wak
   }
   auto endpoint = std::make_unique<Endpoint>(id, std::move(client), sys, fd, local.is_tcp(), Endpoint::Stage::Open);
   endpoint->owe_options();
-  Worker& owner = *state_.workers[worker];
-  if (wake == Wake::Now) owner.post(AdoptCommand{std::move(endpoint)});
-  else owner.post_quietly(AdoptCommand{std::move(endpoint)});
+  state_.workers[worker]->post(AdoptCommand{std::move(endpoint)}, wake);
   return id;
 }
 

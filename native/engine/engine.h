@@ -65,7 +65,6 @@ class Engine {
   EndpointId dial(std::shared_ptr<Client> client, const SocketAddress& address, Millis timeout);
   // Takes `fd` over, closed on failure too; 0 with errno in `error` when it can't be used. `addresses` takes two, the local
   // and the remote one. `Later`: the worker hears of it with its next command, or of wake().
-  enum class Wake : uint8_t { Now, Later };
   EndpointId adopt(std::shared_ptr<Client> client, int fd, int& error, Wake wake = Wake::Now,
                    PackedAddress* addresses = nullptr);
   // Has the workers do what they have not heard of.

@@ -2,11 +2,15 @@
 // batch of commands costs each worker one wake-up.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 namespace millrace {
 
 class Worker;
+
+// When the worker hears of a command: at once, or with the next one that is posted so, or of Engine::wake().
+enum class Wake : uint8_t { Now, Later };
 
 // While one lives, its thread's posts wake nobody; whoever blocks until a worker has done something wakes it himself.
 class WakeBatch {

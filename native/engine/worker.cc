@@ -90,21 +90,15 @@ void Worker::stop() {
   running_ = false;
 }
 
-void Worker::post(Command command) {
+void Worker::post(Command command, Wake wake) {
   {
     const std::lock_guard lock(inbox_mutex_);
     if (ended_) return decline(command);
     inbox_.push_back(std::move(command));
-    if (!sleeping_) return;
+    if (!sleeping_ || wake == Wake::Later) return;
   }
   if (WakeBatch* batch = WakeBatch::current()) batch->add(*this);
   else wake_if_asleep();
-}
-
-void Worker::post_quietly(Command command) {
-  const std::lock_guard lock(inbox_mutex_);
-  if (ended_) return decline(command);
-  inbox_.push_back(std::move(command));
 }
 
 void Worker::wake_if_wanted() {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "command.h"
+#include "wake_batch.h"
 
 namespace millrace {
 
@@ -45,11 +46,9 @@ class Worker {
   void turn();
   void stop();
 
-  // Any thread. The worker wakes up at once, or at the end of the calling thread's WakeBatch.
-  void post(Command command);
-  // Any thread. It doesn't wake up for this one.
-  void post_quietly(Command command);
-  // Any thread. For what was posted quietly.
+  // Any thread. The worker wakes up at once or at the end of the calling thread's WakeBatch, unless told to wake later.
+  void post(Command command, Wake wake = Wake::Now);
+  // Any thread. For what was posted to be done later.
   void wake_if_wanted();
   // Any thread. Whoever blocks until a command has been carried out calls it after the post.
   void wake_if_asleep();

@@ -35,15 +35,22 @@ export function adoptSocket(core: Core, socket: Socket, head: Uint8Array | undef
   )
   handle.readStop()
   socket.unpipe()
-  socket.removeAllListeners('data')
-  socket.removeAllListeners('readable')
+  // Each of these costs Node a turn of its loop, or asks the handle to read, also where there is nothing to do.
+  if (socket.listenerCount('data') > 0) socket.removeAllListeners('data')
+  if (socket.listenerCount('readable') > 0) socket.removeAllListeners('readable')
   const unread: Buffer[] = head === undefined ? [] : [Buffer.from(head)]
-  for (let chunk: unknown = socket.read(); Buffer.isBuffer(chunk); chunk = socket.read()) unread.push(chunk)
+  while (socket.readableLength > 0) {
+    const chunk: unknown = socket.read()
+    if (!Buffer.isBuffer(chunk)) break
+    unread.push(chunk)
+  }
   if (unread.length > 0) endpoint.unread(Buffer.concat(unread))
-  socket.on('error', () => {})
+  socket.on('error', ignore)
   socket.destroy()
   return endpoint
 }
+
+function ignore(): void {}
 
 function handleOf(socket: Socket): Handle {
   const handle: unknown = Reflect.get(socket, '_handle')

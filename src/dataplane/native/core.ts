@@ -109,7 +109,7 @@ export class Core {
     this.#owned += 1
   }
 
-  /** Has the workers hear, at the end of the microtasks, of what they were not woken for. */
+  /** Has the workers hear of what they were not woken for, at the end of the microtasks. */
   wakeSoon(): void {
     if (this.#wakes) return
     this.#wakes = true

@@ -68,7 +68,8 @@ export class NativeJoin implements Join, JoinEvents {
     join.#fill(b.id, limits, mode)
     const headA = a.enterJoin(driven, aDriven)
     const headB = b.enterJoin(driven, bDriven)
-    core.addon.join(fields, headA, headB, NativeRateLimit.bucketOf(aToB?.rate), NativeRateLimit.bucketOf(bToA?.rate))
+    const rates = [NativeRateLimit.bucketOf(aToB?.rate), NativeRateLimit.bucketOf(bToA?.rate)] as const
+    core.addon.join(fields, headA, headB, ...rates)
     join.#follow(options.signal)
     return join
   }
