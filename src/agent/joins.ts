@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Join } from '../dataplane/types.ts'
 
 /** How long aborted joins may take to say so, ms. */
@@ -14,6 +15,8 @@ export class Joins {
 
   constructor(onChange: () => void) {
     this.#onChange = onChange
+    // Each dial listens to it: many at once are no leak.
+    setMaxListeners(0, this.#aborting.signal)
   }
 
   /** Joins that run now. */
@@ -48,6 +51,12 @@ export class Joins {
     this.#live.add(join)
     this.#total += 1
     this.#onChange()
+  }
+
+  /** A join that was to connect to its service first, and could not. */
+  neverBegan(join: Join): void {
+    this.#total -= 1
+    this.delete(join)
   }
 
   /** A join has ended. */

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import type { Logger } from '../observe/log.ts'
@@ -32,6 +33,8 @@ export class ProxyConnections {
 
   constructor(options: ProxyConnectionsOptions) {
     this.#options = options
+    // Each dial listens to it: many at once are no leak.
+    setMaxListeners(0, this.#ending.signal)
   }
 
   /** Connections on their way or waiting for a visitor. */
@@ -77,7 +80,7 @@ export class ProxyConnections {
       this.#options.log.warn('proxy.unknown-url', { url: printable(start.Url, 256) })
       return
     }
-    await this.#options.visitors.serve(endpoint, start, tunnel)
+    this.#options.visitors.serve(endpoint, start, tunnel)
   }
 
   async #register(endpoint: Endpoint, ticket: string | undefined): Promise<StartProxy> {
@@ -88,6 +91,8 @@ export class ProxyConnections {
       writeMessage(endpoint, { type: 'RegProxy', ClientId: clientId, ...ticketField })
       const start = await readMessage(endpoint, maxFrame, Number.POSITIVE_INFINITY)
       if (start.type !== 'StartProxy') throw new MillraceError('ERR_AGENT_PROTOCOL', `${start.type} for StartProxy`)
+      // The session ended while the message was on its way here.
+      if (!this.#registered.has(endpoint)) throw new MillraceError('ERR_ENDPOINT_CLOSED')
       return start
     } finally {
       this.#registered.delete(endpoint)

@@ -1,4 +1,5 @@
-import type { DataPlane, Endpoint, Join } from '../dataplane/types.ts'
+import type { DataPlane, DialTarget, Endpoint, Join, JoinOptions } from '../dataplane/types.ts'
+import { MillraceError } from '../errors.ts'
 import { serviceDownPage } from '../http/pages.ts'
 import { logJoinEnd } from '../observe/join-log.ts'
 import type { Logger } from '../observe/log.ts'
@@ -24,15 +25,29 @@ export class Visitors {
     this.#options = options
   }
 
-  /** Takes a proxy connection whose `StartProxy` has been read; the visitor's bytes follow on it. Never rejects. */
-  async serve(proxy: Endpoint, start: StartProxy, tunnel: LiveTunnel): Promise<void> {
+  /** Takes a proxy connection whose `StartProxy` has been read; the visitor's bytes follow on it. Never throws. */
+  serve(proxy: Endpoint, start: StartProxy, tunnel: LiveTunnel): void {
     const { joins, log, services } = this.#options
     joins.arrived()
     log.debug('visitor', { url: tunnel.url, client: start.ClientAddr, join: start.Id })
+    if (joins.signal.aborted) {
+      joins.turnedAway()
+      proxy.destroy('reset')
+      return
+    }
+    // A browser whose service is down gets a page, for which its connection must outlive the dial.
+    const where = tunnel.protocol === 'tcp' ? services.plainTarget(tunnel.spec) : undefined
+    if (where === undefined) void this.#dialAndJoin(proxy, tunnel)
+    else this.#join(tunnel, (options) => this.#joinTo(proxy, where, options))
+  }
+
+  async #dialAndJoin(proxy: Endpoint, tunnel: LiveTunnel): Promise<void> {
+    const { dataPlane, joins, services } = this.#options
     let local: Endpoint
     try {
       local = await services.dial(tunnel.spec, joins.signal)
     } catch (error) {
+      joins.turnedAway()
       this.#turnAway(proxy, tunnel, error)
       return
     }
@@ -42,15 +57,25 @@ export class Visitors {
       local.destroy('reset')
       return
     }
-    this.#join(proxy, local, tunnel.url)
+    this.#join(tunnel, (options) => dataPlane.join(proxy, local, options))
   }
 
-  #join(proxy: Endpoint, local: Endpoint, url: string): void {
-    const { dataPlane, joins, log } = this.#options
-    const join: Join = dataPlane.join(proxy, local, {
+  #joinTo(proxy: Endpoint, where: DialTarget, options: JoinOptions): Join {
+    const { dataPlane, services } = this.#options
+    return dataPlane.joinTo(proxy, where, { ...options, dialTimeoutMs: services.timeoutMs })
+  }
+
+  #join(tunnel: LiveTunnel, begin: (options: JoinOptions) => Join): void {
+    const { joins, log } = this.#options
+    const join = begin({
       onEnd: (result) => {
+        if (result.reason === 'unreachable') {
+          joins.neverBegan(join)
+          this.#logDown(tunnel, unreachable(targetName(tunnel.spec), result.errno))
+          return
+        }
         joins.delete(join)
-        logJoinEnd(log, { url, result, visitorSide: 'a' })
+        logJoinEnd(log, { url: tunnel.url, result, visitorSide: 'a' })
       },
     })
     joins.add(join)
@@ -58,20 +83,27 @@ export class Visitors {
 
   /** The service can't be reached: a browser is told so, a TCP visitor gets what a closed port would have sent. */
   #turnAway(proxy: Endpoint, tunnel: LiveTunnel, error: unknown): void {
-    const { joins, log } = this.#options
-    const { aborted } = joins.signal
-    joins.turnedAway()
+    const { aborted } = this.#options.joins.signal
     if (aborted || tunnel.protocol === 'tcp') {
       proxy.destroy('reset')
     } else {
       proxy.write(serviceDownPage(targetName(tunnel.spec)))
       proxy.destroy('fin')
     }
-    if (aborted) return
-    log.warn(
+    if (!aborted) this.#logDown(tunnel, error)
+  }
+
+  #logDown(tunnel: LiveTunnel, error: unknown): void {
+    this.#options.log.warn(
       'local.down',
       { url: tunnel.url, target: targetName(tunnel.spec), error: reasonOf(error) },
       'the service does not answer: start it, or check the target',
     )
   }
+}
+
+/** What `dial()` would have rejected with. */
+function unreachable(target: string, errno: string): MillraceError {
+  if (errno === 'ETIMEDOUT') return new MillraceError('ERR_DIAL_TIMEOUT', target)
+  return new MillraceError('ERR_DIAL', errno === '' ? target : `${target} (${errno})`)
 }
