@@ -134,6 +134,18 @@ describe('visitors of the agent', () => {
     assert.match(String((await at.log.line('local.down')).fields['error']), /ECONNREFUSED/)
   })
 
+  it('count as joins only once the service has answered', async (t) => {
+    const relay = await startRelay(t)
+    const { agent, log } = startAgent(t, relay.port, tcpTunnel(await deadPort()))
+    const control = await tunnelUp(relay, url, extended)
+    const visitor = await proxy({ relay, control, log })
+    visitor.socket.write(startProxy())
+    await visitor.end()
+    await log.line('local.down')
+    assert.deepEqual([agent.status.openJoins, agent.status.totalJoins], [0, 0])
+    assert.equal(log.of('join.end').length, 0)
+  })
+
   it('of a web tunnel are told when the service is down', async (t) => {
     const port = await deadPort()
     const web: TunnelSpec = { ...tcpTunnel(port), protocol: 'http' }
