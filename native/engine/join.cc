@@ -9,12 +9,12 @@ namespace millrace {
 
 namespace {
 
-void report(Worker& worker, const JoinSpec& spec, EndReason reason, int error, const Direction* ab,
+void report(Worker& worker, const JoinFrame& frame, EndReason reason, int error, const Direction* ab,
             const Direction* ba, Millis duration, uint64_t closed) {
   EventRecord record{};
   record.type = EventType::JoinEnded;
   record.code = static_cast<uint32_t>(reason) | static_cast<uint32_t>(error) << 8;
-  record.id = spec.token;
+  record.id = frame.token;
   if (ab && ba) {
     record.values[0] = ab->delivered();
     record.values[1] = ba->delivered();
@@ -24,7 +24,7 @@ void report(Worker& worker, const JoinSpec& spec, EndReason reason, int error, c
   record.values[4] = duration;
   record.values[5] = closed;
   worker.stats.count_end(static_cast<size_t>(reason));
-  worker.emit(*spec.client, record);
+  worker.emit(*frame.client, record);
 }
 
 // What a connection that broke says; anything else is a fault of ours or of the system's.
@@ -56,14 +56,14 @@ void report_unjoined(Worker& worker, const JoinSpec& spec, EndReason reason, int
 
 Join::Join(Worker& worker, JoinSpec spec, Endpoint& a, Endpoint& b)
     : worker_(worker),
-      spec_(std::move(spec)),
+      frame_(std::move(static_cast<JoinFrame&>(spec))),
       a_(a),
       b_(b),
-      a_to_b_(worker, a, b, std::move(spec_.a_to_b), spec_.mode, spec_.cell->a_to_b, spec_.cell->spliced_a_to_b),
-      b_to_a_(worker, b, a, std::move(spec_.b_to_a), spec_.mode, spec_.cell->b_to_a, spec_.cell->spliced_b_to_a),
+      a_to_b_(worker, a, b, std::move(spec.a_to_b), spec.mode, frame_.cell->a_to_b, frame_.cell->spliced_a_to_b),
+      b_to_a_(worker, b, a, std::move(spec.b_to_a), spec.mode, frame_.cell->b_to_a, frame_.cell->spliced_b_to_a),
       timer_(*this),
       started_(worker.now) {
-  spec_.limits = normal(spec_.limits);
+  frame_.limits = normal(frame_.limits);
   a.enter(*this);
   b.enter(*this);
 }
@@ -179,7 +179,7 @@ void Join::on_timer(Millis now) {
 }
 
 void Join::check_limits(Millis now) {
-  const JoinLimits& limits = spec_.limits;
+  const JoinLimits& limits = frame_.limits;
   if (failed_ != nullptr) return;
   const Millis last = std::max(a_to_b_.last_progress(), b_to_a_.last_progress());
   const Millis blocked = std::min(a_to_b_.blocked_since(), b_to_a_.blocked_since());
@@ -192,7 +192,7 @@ void Join::check_limits(Millis now) {
 }
 
 Millis Join::next_deadline() const {
-  const JoinLimits& limits = spec_.limits;
+  const JoinLimits& limits = frame_.limits;
   if (failed_ != nullptr) return std::min(reset_deadline_, worker_.now + kResetPoll);
   Millis due = std::min(a_to_b_.rate_wait(), b_to_a_.rate_wait());
   if (owes_options()) due = std::min(due, started_ + kOptionsAfter);
@@ -211,7 +211,7 @@ void Join::note_paths() {
   const uint64_t paths = (a_to_b_.splicing() ? 1u : 0u) | (b_to_a_.splicing() ? 2u : 0u);
   if (paths == paths_) return;
   paths_ = paths;
-  spec_.cell->paths.store(paths, std::memory_order_relaxed);
+  frame_.cell->paths.store(paths, std::memory_order_relaxed);
 }
 
 void Join::end(EndReason reason, int error) {
@@ -236,7 +236,7 @@ void Join::end(EndReason reason, int error) {
     b_.close_now(true);
   }
   worker_.remove(*this);
-  report(worker_, spec_, reason, error, &a_to_b_, &b_to_a_, worker_.now - started_, closed);
+  report(worker_, frame_, reason, error, &a_to_b_, &b_to_a_, worker_.now - started_, closed);
 }
 
 }  // namespace millrace

@@ -16,14 +16,18 @@ struct JoinLimits {
   Millis stalled = 0;
 };
 
-struct JoinSpec {
+// What a join needs until its end.
+struct JoinFrame {
   double token = 0;  // the client's name for the join, echoed in JoinEnded
   std::shared_ptr<Client> client;
   CounterCell* cell = nullptr;  // valid until JoinEnded is pushed or the client is detached
   EndpointId a = 0;
+  JoinLimits limits;
+};
+
+struct JoinSpec : JoinFrame {
   EndpointId b = 0;
   Mode mode = Mode::Adaptive;
-  JoinLimits limits;
   DirectionSpec a_to_b;
   DirectionSpec b_to_a;
 };
@@ -44,8 +48,8 @@ class Join final : public TimerTarget {
   Join(const Join&) = delete;
   Join& operator=(const Join&) = delete;
 
-  EndpointId key() const { return spec_.a; }
-  const std::shared_ptr<Client>& client() const { return spec_.client; }
+  EndpointId key() const { return frame_.a; }
+  const std::shared_ptr<Client>& client() const { return frame_.client; }
 
   // One visit; true when it wants another although nothing new happened.
   bool run();
@@ -67,7 +71,7 @@ class Join final : public TimerTarget {
   void end(EndReason reason, int error = 0);
 
   Worker& worker_;
-  JoinSpec spec_;
+  JoinFrame frame_;
   Endpoint& a_;
   Endpoint& b_;
   Direction a_to_b_;

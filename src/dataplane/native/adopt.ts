@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
 import type { Core } from './core.ts'
 import { NativeEndpoint } from './endpoint.ts'
-import { PackedAddress } from './events.ts'
+import { packedAddress } from './events.ts'
 import { systemError } from './listener.ts'
 
 /** What is used of libuv's handle behind a socket; Node documents neither, and both are there from 18 to 26. */
@@ -27,12 +27,7 @@ export function adoptSocket(core: Core, socket: Socket, head: Uint8Array | undef
   if (id < 0) throw new MillraceError('ERR_SOCKET_TAKEOVER', '', { cause: systemError('dup', -id) })
   core.endpointBorn()
   core.wakeSoon()
-  const endpoint = new NativeEndpoint(
-    core,
-    id,
-    new PackedAddress(addressesView, 0),
-    new PackedAddress(addressesView, 32),
-  )
+  const endpoint = new NativeEndpoint(core, id, packedAddress(addressesView, 0), packedAddress(addressesView, 32))
   handle.readStop()
   socket.unpipe()
   // Each of these costs Node a turn of its loop, or asks the handle to read, also where there is nothing to do.

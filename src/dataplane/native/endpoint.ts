@@ -21,8 +21,6 @@ const maxPendingWrites = 1_048_576
  */
 export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
   readonly id: number
-  readonly encrypted = false
-  readonly serverName = ''
   readonly #core: Core
   readonly #local: AddressSource
   readonly #remote: AddressSource
@@ -47,6 +45,14 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
     this.#local = local
     this.#remote = remote
     core.addEndpoint(id, this)
+  }
+
+  get encrypted(): boolean {
+    return false
+  }
+
+  get serverName(): string {
+    return ''
   }
 
   get local(): Address {

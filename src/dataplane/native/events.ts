@@ -36,45 +36,68 @@ const capacity = 256
 /** A read of 64 KiB, the engine's largest, always fits. */
 const arenaBytes = 256 * 1024
 
-/** The address 0.0.0.0 as it is packed: unix sockets have none. */
+/** As it is packed: unix sockets have none. */
 const familyV4 = 4
 const familyV6 = 6
 
-/**
- * An address as the engine packs it, turned into words only when somebody asks. Whole numbers of 32 bits take no memory
- * of their own.
- */
-export class PackedAddress {
-  readonly #familyAndPort: number
+/** An address as the engine packs it, turned into words only when somebody asks. */
+export interface PackedAddress {
+  /** In the interface's words; `unix` path '' when the socket is no IP socket. */
+  toAddress(): Address
+}
+
+/** Copies PackedAddress of native/engine/address.h from `offset` of `view`. */
+export function packedAddress(view: DataView, offset: number): PackedAddress {
+  const familyAndPort = view.getInt32(offset, true)
+  switch (familyAndPort & 0xffff) {
+    case familyV4:
+      return new PackedV4(familyAndPort >>> 16, view.getInt32(offset + 8))
+    case familyV6:
+      return new PackedV6(familyAndPort >>> 16, view, offset)
+    default:
+      return unixAddress
+  }
+}
+
+const unixAddress: PackedAddress = { toAddress: () => ({ family: 'unix', path: '' }) }
+
+/** Whole numbers of 32 bits take no memory of their own. */
+class PackedV4 implements PackedAddress {
+  readonly #port: number
+  readonly #word: number
+
+  constructor(port: number, word: number) {
+    this.#port = port
+    this.#word = word
+  }
+
+  toAddress(): Address {
+    return ipAddress(dotted(this.#word), this.#port)
+  }
+}
+
+class PackedV6 implements PackedAddress {
+  readonly #port: number
   readonly #scope: number
   readonly #word0: number
   readonly #word1: number
   readonly #word2: number
   readonly #word3: number
 
-  /** Copies PackedAddress of native/engine/address.h from `offset` of `view`. */
-  constructor(view: DataView, offset: number) {
-    this.#familyAndPort = view.getInt32(offset, true)
-    const six = (this.#familyAndPort & 0xffff) === familyV6
-    this.#scope = six ? view.getInt32(offset + 4, true) : 0
+  constructor(port: number, view: DataView, offset: number) {
+    this.#port = port
+    this.#scope = view.getInt32(offset + 4, true)
     this.#word0 = view.getInt32(offset + 8)
-    this.#word1 = six ? view.getInt32(offset + 12) : 0
-    this.#word2 = six ? view.getInt32(offset + 16) : 0
-    this.#word3 = six ? view.getInt32(offset + 20) : 0
+    this.#word1 = view.getInt32(offset + 12)
+    this.#word2 = view.getInt32(offset + 16)
+    this.#word3 = view.getInt32(offset + 20)
   }
 
-  /** In the interface's words; `unix` path '' when the socket is no IP socket. */
   toAddress(): Address {
-    const family = this.#familyAndPort & 0xffff
-    const port = this.#familyAndPort >>> 16
-    // A connection that was gone when it was taken over.
-    if (family !== 0 && port === 0) return makeAddress('', 0)
-    if (family === familyV4) return makeAddress(dotted(this.#word0), port)
-    if (family === familyV6) return makeAddress(this.#host6(), port)
-    return { family: 'unix', path: '' }
+    return ipAddress(this.#host(), this.#port)
   }
 
-  #host6(): string {
+  #host(): string {
     const words = [this.#word0, this.#word1, this.#word2, this.#word3]
     if (words[0] === 0 && words[1] === 0 && words[2] === 0xffff) return `::ffff:${dotted(this.#word3)}`
     const groups = words.flatMap((word) => [word >>> 16, word & 0xffff]).map((group) => group.toString(16))
@@ -82,6 +105,11 @@ export class PackedAddress {
     const host = new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)
     return this.#scope === 0 ? host : `${host}%${this.#scope >>> 0}`
   }
+}
+
+/** Port 0: of a connection that was gone when it was taken over. */
+function ipAddress(host: string, port: number): Address {
+  return makeAddress(port === 0 ? '' : host, port)
 }
 
 function dotted(word: number): string {
@@ -139,11 +167,11 @@ export class EventReader {
   }
 
   get local(): PackedAddress {
-    return new PackedAddress(this.#view, this.#at + 64)
+    return packedAddress(this.#view, this.#at + 64)
   }
 
   get remote(): PackedAddress {
-    return new PackedAddress(this.#view, this.#at + 96)
+    return packedAddress(this.#view, this.#at + 96)
   }
 
   /** A copy of the bytes of a read event. */

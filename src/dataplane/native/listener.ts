@@ -3,7 +3,7 @@ import { describe } from '../stream/address.ts'
 import type { Address, Endpoint, ListenAddress, Listener, ListenOptions } from '../types.ts'
 import { type Core, errnoName, type ListenerEvents } from './core.ts'
 import { NativeEndpoint } from './endpoint.ts'
-import { type EventReader, PackedAddress } from './events.ts'
+import { type EventReader, packedAddress } from './events.ts'
 import { resolveHost } from './resolve.ts'
 
 /** Bytes of PackedAddress in native/engine/address.h. */
@@ -86,7 +86,7 @@ export async function nativeListen(
   const real: Address =
     'path' in address
       ? { family: 'unix', path: address.path }
-      : new PackedAddress(new DataView(bound.buffer), 0).toAddress()
+      : packedAddress(new DataView(bound.buffer), 0).toAddress()
   return new NativeListener(core, id, real, onEndpoints)
 }
 
