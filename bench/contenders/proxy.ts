@@ -9,7 +9,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { createDataPlane } from '../../src/dataplane/create.ts'
 import { readMode } from '../../src/dataplane/mode.ts'
-import type { DataPlane, Join } from '../../src/dataplane/types.ts'
+import type { DataPlane, Join, JoinResult } from '../../src/dataplane/types.ts'
 import { residentKib } from '../lib/memory.ts'
 
 const [contender = '', host = '127.0.0.1', serviceHost = '127.0.0.1', servicePort = '0'] = process.argv.slice(2)
@@ -37,11 +37,9 @@ const joins = new Set<Join>()
 async function startPlane(plane: DataPlane): Promise<number> {
   const wanted = contender === 'stream' ? 'stream' : 'native'
   if (plane.kind !== wanted) throw new Error(`${contender}: the ${plane.kind} data plane runs here`)
+  const options = { onEnd: (_: JoinResult, join: Join) => joins.delete(join) }
   const listener = await plane.listen({ host, port: 0 }, {}, (batch) => {
-    for (const visitor of batch) {
-      const join = plane.joinTo(visitor, service, { onEnd: () => joins.delete(join) })
-      joins.add(join)
-    }
+    for (const visitor of batch) joins.add(plane.joinTo(visitor, service, options))
   })
   return listener.address.family === 'unix' ? 0 : listener.address.port
 }

@@ -13,7 +13,8 @@ export interface HeldSide {
 /** How a {@link LateJoin} gets its second side, and begins. */
 export interface LateSide {
   dial(signal: AbortSignal): Promise<Endpoint>
-  begin(b: Endpoint): Join
+  /** `options` are the join's own, with an `onEnd` that names the late join. */
+  begin(b: Endpoint, options: JoinToOptions): Join
   /** The path that is shown while there is none. */
   readonly path: Path
   /** Told of the result of a join that could not begin, before `onEnd`. */
@@ -78,7 +79,9 @@ export class LateJoin implements Join {
     const held = this.#a.letGo()
     this.#options.signal?.removeEventListener('abort', this.#abort)
     try {
-      this.#inner = this.#late.begin(b)
+      const { onEnd } = this.#options
+      const options = onEnd && { ...this.#options, onEnd: (result: JoinResult) => onEnd(result, this) }
+      this.#inner = this.#late.begin(b, options ?? this.#options)
     } catch (error) {
       // Side a was closed on the way here.
       b.destroy('reset')
@@ -113,7 +116,7 @@ export class LateJoin implements Join {
     this.#result = result
     this.#late.onLost(result)
     try {
-      this.#options.onEnd?.(result)
+      this.#options.onEnd?.(result, this)
     } finally {
       this.#resolve?.(result)
     }

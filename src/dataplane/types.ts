@@ -147,8 +147,11 @@ export interface JoinOptions {
   readonly stalledMs?: number
   /** Aborting it is `destroy()`. */
   readonly signal?: AbortSignal
-  /** Called once, at the end, before `done` resolves: the way to learn of the end without a promise. Must not throw. */
-  readonly onEnd?: (result: JoinResult) => void
+  /**
+   * Called once, at the end, before `done` resolves: the way to learn of the end without a promise. `join` is the one
+   * that ended, so that many can share one object of options. Must not throw.
+   */
+  readonly onEnd?: (result: JoinResult, join: Join) => void
 }
 
 /** Options of {@link DataPlane.joinTo}. Neither direction can be driven by the caller. */

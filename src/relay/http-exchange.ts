@@ -153,7 +153,7 @@ export class HttpExchange {
       onEnd: (result) => {
         this.#end()
         const whole = { ...result, aToB: result.aToB + BigInt(sentBefore) }
-        route.joinOptions.onEnd?.(whole)
+        route.joinOptions.onEnd?.(whole, join)
         route.onJoinEnd(whole, visitor)
       },
     })

@@ -14,8 +14,8 @@ async function watched(bench: Bench): Promise<{ readonly bed: Bed; readonly stor
   const story: string[] = []
   const calls: JoinResult[] = []
   const bed = await bench.open({
-    onEnd: (result) => {
-      story.push('onEnd')
+    onEnd: (result, join) => {
+      story.push(join === bed.join ? 'onEnd' : 'onEnd of another join')
       calls.push(result)
     },
   })

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import type { DataPlane, JoinResult, JoinToOptions } from '../../src/dataplane/types.ts'
+import type { DataPlane, Join, JoinResult, JoinToOptions } from '../../src/dataplane/types.ts'
 import { blackHole } from './harness/black-hole.ts'
 import { type Bench, contract, joins, tcp, unix } from './harness/contract.ts'
 import { collect, endpointOf } from './harness/raw.ts'
@@ -64,7 +64,11 @@ contract('joinTo: a name', onTcp, async (bench) => {
   const { target } = server
   assert.ok('port' in target)
   const { endpoint, socket } = await endpointOf(bench)
-  const join = planeOf(bench).joinTo(endpoint, { host: 'localhost', port: target.port })
+  let named: Join | undefined
+  const onEnd = (_: JoinResult, ended: Join): void => {
+    named = ended
+  }
+  const join = planeOf(bench).joinTo(endpoint, { host: 'localhost', port: target.port }, { onEnd })
   const service = await server.next()
   server.close()
   const toService = collect(service)
@@ -75,6 +79,7 @@ contract('joinTo: a name', onTcp, async (bench) => {
   assert.equal(await toVisitor.ended, 'fin')
   assert.equal(toService.bytes().toString(), 'by name')
   assert.equal((await within(join.done, 'done')).reason, 'eof')
+  assert.equal(named, join, 'the handle that the caller has')
 })
 
 contract('joinTo: the visitor dies while a name is dialed', onTcp, async (bench) => {

@@ -97,9 +97,9 @@ export class NativeDataPlane implements DataPlane {
     }
     const dial = (signal: AbortSignal): Promise<Endpoint> =>
       this.dial(target, { timeoutMs: readDialTimeout(options), signal })
-    const begin = (b: Endpoint): Join => {
+    const begin = (b: Endpoint, late: JoinToOptions): Join => {
       this.#streams.add('joins.now', -1)
-      return this.join(own, b, options)
+      return this.join(own, b, late)
     }
     const onLost = (result: JoinResult): void => {
       this.#streams.add('joins.now', -1)

@@ -189,7 +189,7 @@ export class NativeJoin implements Join, JoinEvents {
     if (this.#abort !== undefined) this.#options.signal?.removeEventListener('abort', this.#abort)
     for (const side of this.#driven) side.joinEnded()
     try {
-      this.#options.onEnd?.(result)
+      this.#options.onEnd?.(result, this)
     } finally {
       this.#resolve?.(result)
     }

@@ -154,7 +154,7 @@ export class MixedJoin implements Join {
     this.#result = result
     this.#tally.joinLost(result)
     try {
-      this.#options.onEnd?.(result)
+      this.#options.onEnd?.(result, this)
     } finally {
       this.#resolve?.(result)
     }

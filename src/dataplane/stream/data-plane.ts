@@ -88,9 +88,9 @@ export class StreamDataPlane implements DataPlane, ListenerOwner {
     if (unusable !== undefined) throw unusable
     const dial = (signal: AbortSignal): Promise<Endpoint> =>
       this.dial(target, { timeoutMs: readDialTimeout(options), signal })
-    const begin = (b: Endpoint): Join => {
+    const begin = (b: Endpoint, late: JoinToOptions): Join => {
       this.#tally.add('joins.now', -1)
-      return this.join(own, b, options)
+      return this.join(own, b, late)
     }
     const onLost = (result: JoinResult): void => {
       this.#tally.add('joins.now', -1)

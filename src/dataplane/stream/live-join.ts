@@ -33,7 +33,7 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
   readonly #bToA: Pump | DrivenDirection
   readonly #limits: JoinLimits
   readonly #signal: AbortSignal | undefined
-  readonly #onEnd: ((result: JoinResult) => void) | undefined
+  readonly #onEnd: JoinOptions['onEnd']
   readonly #tally: StreamTally
   readonly #startedAt = now()
   readonly #abort = (): void => this.destroy()
@@ -225,7 +225,7 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
     if (this.#result === undefined) return
     this.#reported = true
     try {
-      this.#onEnd?.(this.#result)
+      this.#onEnd?.(this.#result, this)
     } finally {
       this.#resolve?.(this.#result)
     }
