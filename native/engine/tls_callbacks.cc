@@ -4,6 +4,10 @@ namespace millrace {
 
 namespace {
 
+// Of SSL_CTX_set_tlsext_ticket_key_evp_cb(3): the ticket is good; it is, and the client gets another.
+constexpr int kOpened = 1;
+constexpr int kOpenedRenew = 2;
+
 TlsConnection& connection_of(const SSL* ssl) {
   return *static_cast<TlsConnection*>(loaded_tls_library().SSL_get_ex_data(ssl, 0));
 }
@@ -57,7 +61,9 @@ int use_ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_
   const TicketKeys* const keys = context.tickets();
   if (keys == nullptr) return 0;
   if (seal == 1) return keys->seal(library, context.id(), name, iv, cipher, mac);
-  return keys->open(library, context.id(), name, iv, cipher, mac);
+  const int opened = keys->open(library, context.id(), name, iv, cipher, mac);
+  // A client of TLS 1.3 uses a ticket once, and would have none for its next connection.
+  return opened == kOpened && library.SSL_version(ssl) == openssl::kTls13 ? kOpenedRenew : opened;
 }
 
 // Comes once the server is verified: with its tickets, or at the end of a handshake of TLS 1.2.

@@ -162,7 +162,9 @@ TlsIo TlsStream::read(TlsInput& input, TlsOutput& output, std::span<uint8_t> pla
   if (error_.fault != TlsFault::None) return TlsIo::Failed;
   if (!established_) return TlsIo::WantInput;
   begin(&input, output);
+  bool stuck = false;
   while (moved < plaintext.size()) {
+    const size_t before = input.bytes.size();
     size_t n = 0;
     const int result = library_.SSL_read_ex(ssl_, plaintext.data() + moved, plaintext.size() - moved, &n);
     if (result == 1) {
@@ -181,7 +183,11 @@ TlsIo TlsStream::read(TlsInput& input, TlsOutput& output, std::span<uint8_t> pla
       return moved > 0 ? TlsIo::Progress : TlsIo::Failed;
     }
     if (buffers_.starved) break;
-    if (++silent_ > kMaxSilent) {
+    // After its answer to a key update OpenSSL comes back once more, without a record.
+    const bool took = input.bytes.size() < before;
+    if (!took && stuck) break;
+    stuck = !took;
+    if (took && ++silent_ > kMaxSilent) {
       fail(TlsFault::Flood, "too many records in a row carry no data");
       return moved > 0 ? TlsIo::Progress : TlsIo::Failed;
     }
