@@ -35,6 +35,12 @@ export interface ProxyPoolOptions {
 const lostAfterMs = 5_000
 
 /**
+ * While nobody waits, the pool is refilled once this share of its reserve is gone: one message, and one wake-up of the
+ * agent, for many proxy connections.
+ */
+const refillShare = 0.25
+
+/**
  * The proxy connections of one agent that wait for visitors, and the visitors that wait for proxy connections; one of
  * the two is always empty. Plain connections serve only tunnels that allow them, so the two kinds lie apart.
  * Dead connections leave at once and are never handed out. The youngest is handed out first: it is the one that a
@@ -70,7 +76,7 @@ export class ProxyPool {
 
   /** Asks for the first proxy connections. */
   open(): void {
-    this.#refill()
+    this.#refill(false)
   }
 
   /**
@@ -144,7 +150,7 @@ export class ProxyPool {
       const proxy = this.#encrypted.shift() ?? this.#plain.shift()
       proxy?.destroy()
     }
-    this.#refill()
+    this.#refill(false)
   }
 
   /** Ends all waiting: visitors get ERR_POOL_CLOSED, proxy connections are closed. Those handed out live on. */
@@ -165,17 +171,20 @@ export class ProxyPool {
     this.#refillPlanned = true
     queueMicrotask(() => {
       this.#refillPlanned = false
-      this.#refill()
+      this.#refill(true)
     })
   }
 
-  #refill(): void {
+  /** `batched`: not for a few, unless somebody waits for them. */
+  #refill(batched: boolean): void {
     if (this.#closed) return
     const { limit, maxRequested, plainServesAll, request } = this.#options
+    const spare = this.#demand.spare(limit)
     const useful = this.#encrypted.length + (plainServesAll?.() === true ? this.#plain.length : 0)
-    const wanted = this.#waiters.size + this.#demand.spare(limit) - useful
+    const wanted = this.#waiters.size + spare - useful
     const missing = Math.min(wanted, maxRequested) - this.#requested.length
     if (missing <= 0) return
+    if (batched && this.#waiters.size === 0 && missing < spare * refillShare) return
     const now = performance.now()
     for (let i = 0; i < missing; i++) this.#requested.push(now)
     request(missing)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import type { Endpoint } from '../../src/dataplane/types.ts'
 import { MillraceError } from '../../src/errors.ts'
-import { ProxyPool, type ProxyPoolOptions } from '../../src/relay/proxy-pool.ts'
+import { ProxyPool, type ProxyPoolOptions, type Waiter } from '../../src/relay/proxy-pool.ts'
 import { FakeEndpoint } from './fake-endpoint.ts'
 
 class Bed {
@@ -25,6 +25,13 @@ class Bed {
     const proxy = new FakeEndpoint(encrypted)
     assert(this.pool.offer(proxy))
     return proxy
+  }
+
+  /** A visitor that waits. */
+  waiter(): Waiter {
+    const waiter = this.pool.take(false, () => {})
+    assert(waiter !== undefined)
+    return waiter
   }
 
   take(plainAllowed = false): (Endpoint | string)[] {
@@ -55,6 +62,20 @@ describe('ProxyPool', () => {
     await turn()
     assert.deepEqual(bed.requests, [4])
     bed.pool.close()
+  })
+
+  it('refills a reserve by quarters while nobody waits', async (t) => {
+    const bed = new Bed(t)
+    for (let i = 0; i < 8; i++) bed.pool.cancel(bed.waiter())
+    bed.pool.tick()
+    for (let i = 0; i < 8; i++) bed.offer()
+    bed.requests.length = 0
+    bed.take()
+    await turn()
+    assert.deepEqual(bed.requests, [])
+    bed.take()
+    await turn()
+    assert.deepEqual(bed.requests, [2])
   })
 
   it('asks for at most maxRequested at once, and for the rest as they come', async (t) => {
