@@ -98,7 +98,9 @@ for (const scenario of scenarios.filter(({ name }) => chosen.includes(name))) {
     ({ name, kind }) =>
       !missing.has(name) &&
       (only?.has(name) ?? true) &&
-      scenario.contenders.some((pick) => (pick === '*' && kind !== 'base') || pick === name || pick === `${kind}s`),
+      scenario.contenders.some(
+        (pick) => (pick === '*' && kind !== 'base' && kind !== 'http-tunnel') || pick === name || pick === `${kind}s`,
+      ),
   )
   const bench: Bench = { effort, contenders: measured, wants, say, fail: report }
   say(`\n${scenario.name}: ${scenario.about}`)

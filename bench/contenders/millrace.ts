@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url'
 import type { Contender, Context, Running } from '../lib/contender.ts'
 import { makeCertificate, makeToken, startPair } from './tunnel-parts.ts'
 
-const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+/** Our command line, as built. */
+export const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 async function millrace(context: Context, plain: boolean): Promise<Running> {
   if (!existsSync(cli)) throw new Error(`${cli} is not there: npm run build`)

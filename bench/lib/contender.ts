@@ -31,6 +31,8 @@ export interface Script {
 /** A started contender. */
 export interface Running {
   readonly port: number
+  /** The host name that its visitors ask for; HTTP only. */
+  readonly name?: string
   /** Every process that relays; their CPU time is what is measured. */
   readonly pids: readonly number[]
   /** Our own proxy, which can be asked for its counters. */
@@ -40,8 +42,11 @@ export interface Running {
 /** One of those that are compared. */
 export interface Contender {
   readonly name: string
-  /** `hop` relays once, `tunnel` twice (relay and agent); `direct` not at all; `base` only where a scenario asks for it. */
-  readonly kind: 'direct' | 'hop' | 'tunnel' | 'base'
+  /**
+   * `hop` relays once, `tunnel` twice (relay and agent), `http-tunnel` only HTTP; `direct` not at all; `base` only where
+   * a scenario asks for it.
+   */
+  readonly kind: 'direct' | 'hop' | 'tunnel' | 'http-tunnel' | 'base'
   /** One sentence: its configuration, and why that is fair. */
   readonly note: string
   /** Programs that must be on PATH. */

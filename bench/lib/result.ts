@@ -8,7 +8,7 @@ import type { Verdict } from './verdicts.ts'
 /** A contender as the report shows it. */
 export interface ContenderNote {
   readonly name: string
-  readonly kind: 'direct' | 'hop' | 'tunnel' | 'base'
+  readonly kind: 'direct' | 'hop' | 'tunnel' | 'http-tunnel' | 'base'
   readonly note: string
   /** Its programs that were not on PATH. */
   readonly missing: readonly string[]

@@ -55,9 +55,12 @@ export interface Case {
   measure(subject: Subject): Promise<Figures>
 }
 
+/** What the load programs can be of use as: the service of all other scenarios, or one that speaks HTTP. */
+export type Service = 'serve' | 'http'
+
 /** Starts the service, on the load's core; resolves to its port. */
-export async function startService(place: Place, urgent = false): Promise<number> {
-  const server = startLoad(place, ['serve', '--host', place.loadHost], urgent)
+export async function startService(place: Place, urgent = false, verb: Service = 'serve'): Promise<number> {
+  const server = startLoad(place, [verb, '--host', place.loadHost], urgent)
   return numberIn((await server.lines.next()) ?? '{}', 'port')
 }
 
@@ -126,11 +129,11 @@ export async function measureInRounds(
   bench: Bench,
   scenario: string,
   cases: readonly Case[],
-  options: { readonly place?: PlaceOptions; readonly urgentService?: boolean } = {},
+  options: { readonly place?: PlaceOptions; readonly urgentService?: boolean; readonly service?: Service } = {},
 ): Promise<Row[]> {
   const place = new Place(options.place)
   try {
-    const port = await startService(place, options.urgentService)
+    const port = await startService(place, options.urgentService, options.service)
     const subjects = new Map<string, Subject | Error>()
     for (const contender of bench.contenders) {
       const started = await startContender(place, contender, port).catch((error: unknown) => new Error(String(error)))

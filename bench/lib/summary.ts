@@ -42,6 +42,7 @@ export const units = {
   heap_growth_kib: 'KiB',
   first_byte_ms: 'ms',
   requests_s: '1/s',
+  cpu_us_per_request: 'µs',
 } as const
 
 /** A metric's name. */

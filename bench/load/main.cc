@@ -1,6 +1,6 @@
 // The bench's load: a server behind the contender, and its visitors before it.
 //
-//     load serve [--host ADDRESS]
+//     load serve|http [--host ADDRESS]
 //     load bulk|echo|connect|visit|idle --port N [--host A] [--connections N] [--bytes N] [--up] [--pace KIB/S]
 //          [--size N] [--seconds S] [--warmup S] [--rate N/S] [--visits N] [--pids PID,…]
 //     load offloads --device NAME
@@ -20,7 +20,7 @@
 namespace {
 
 [[noreturn]] void usage() {
-  std::fprintf(stderr, "load: usage: load serve|bulk|echo|connect|visit|idle|offloads [options]; see main.cc\n");
+  std::fprintf(stderr, "load: usage: load serve|http|bulk|echo|connect|visit|idle|offloads [options]; see main.cc\n");
   std::exit(2);
 }
 
@@ -63,6 +63,7 @@ int main(int count, char** words) {
   const load::Options options = parse(count, words);
   const std::string command = words[1];
   if (command == "serve") return load::serve(options.host.c_str());
+  if (command == "http") return load::serve_http(options.host.c_str());
   if (command == "offloads") return load::disable_offloads(options.device.c_str());
   if (options.port == 0) usage();
   if (command == "bulk") return load::bulk(options);

@@ -139,7 +139,7 @@ constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 }  // namespace
 
-int serve(const char* host) {
+int listen_on(const char* host) {
   const int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   const int on = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -150,7 +150,11 @@ int serve(const char* host) {
   getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length);
   std::printf("{\"port\":%d}\n", ntohs(address.sin_port));
   std::fflush(stdout);
+  return listener;
+}
 
+int serve(const char* host) {
+  const int listener = listen_on(host);
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   watch(epoll, listener, EPOLLIN, nullptr);
   char input;  // the end of standard input ends the server

@@ -37,6 +37,7 @@ const plots: readonly Plot[] = [
     cases: ['64 B x 32', '64 B x 256'],
   },
   { file: 'connect', title: 'Connections through whole tunnels', scenario: 'connect', metric: 'connections_s' },
+  { file: 'http', title: 'HTTP requests through whole tunnels', scenario: 'http', metric: 'requests_s' },
   { file: 'idle-memory', title: 'Idle: memory of one join', scenario: 'idle', metric: 'rss_kib_per_join' },
   { file: 'mixed-p99', title: 'Pings beside a bulk flow: 99th percentile', scenario: 'mixed', metric: 'p99_us' },
   { file: 'handover', title: 'Two Node sockets joined and ended', scenario: 'handover', metric: 'cpu_us_per_join' },
@@ -54,6 +55,8 @@ const captions: Partial<Record<Metric, string>> = {
   cpu_us_per_join: 'CPU µs per join',
   round_trips_s: 'round trips a second',
   connections_s: 'connections a second',
+  cpu_us_per_request: 'CPU µs per request',
+  requests_s: 'requests a second',
 }
 
 /** True where more is better. */
@@ -63,7 +66,7 @@ export function moreIsBetter(metric: Metric): boolean {
 
 /** How a contender is drawn. */
 export function familyOf(name: string): PlotBar['family'] {
-  if (name === 'adaptive' || name === 'millrace' || name === 'millrace-plain') return 'main'
+  if (name === 'adaptive' || name.startsWith('millrace')) return 'main'
   if (name === 'stream' || name === 'copy' || name === 'splice') return 'own'
   return name === 'direct' || name === 'accept-destroy' ? 'base' : 'other'
 }

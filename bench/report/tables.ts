@@ -24,7 +24,8 @@ export function busyPart(rows: readonly Row[]): number | undefined {
   return (
     product('cpu_s_per_gb', 'gbit_s', 1 / 8) ??
     product('cpu_us_per_round_trip', 'round_trips_s', 1e-6) ??
-    product('cpu_us_per_connection', 'connections_s', 1e-6)
+    product('cpu_us_per_connection', 'connections_s', 1e-6) ??
+    product('cpu_us_per_request', 'requests_s', 1e-6)
   )
 }
 

@@ -4,6 +4,7 @@ import { cold } from './cold.ts'
 import { connect, proxyConnect } from './connect.ts'
 import { echo } from './echo.ts'
 import { handover } from './handover.ts'
+import { http } from './http.ts'
 import { idle } from './idle.ts'
 import { mixed } from './mixed.ts'
 import { mtu1500 } from './mtu1500.ts'
@@ -14,6 +15,7 @@ export const scenarios: readonly Scenario[] = [
   bulk,
   echo,
   connect,
+  http,
   idle,
   mixed,
   handover,
