@@ -31,23 +31,20 @@ Direction::Direction(Worker& worker, Endpoint& source, Endpoint& sink, Direction
       rate_(std::move(spec.rate)),
       delivered_cell_(delivered),
       spliced_cell_(spliced),
-      kept_(std::move(spec.head)),
       remaining_(spec.max_bytes),
       uncounted_(sink.socket.queued()),
       last_progress_(worker.now) {
-  if (kept_.size() > remaining_) kept_.resize(remaining_);
-  remaining_ -= remaining_ == UINT64_MAX ? 0 : kept_.size();
-  if (!caller_driven_ || kept_.empty()) return;
-  // Where what the caller writes can't overtake it.
-  sink_.socket.queue(kept_);
-  kept_ = {};
+  if (spec.head.size() > remaining_) spec.head.resize(remaining_);
+  remaining_ -= remaining_ == UINT64_MAX ? 0 : spec.head.size();
+  // Driven by the caller: where what he writes can't overtake it.
+  if (caller_driven_) sink_.socket.queue(spec.head);
+  else kept_.set(std::move(spec.head));
 }
 
 Direction::~Direction() { kill(); }
 
 void Direction::kill() {
-  kept_ = {};
-  kept_offset_ = 0;
+  kept_.clear();
   if (pending_ > 0) worker_.pipes.discard(pipe_);
   else worker_.pipes.give_back(pipe_);
   pending_ = 0;
@@ -146,16 +143,12 @@ Io Direction::flush() {
     count_caller_bytes(n);
     if (io != Io::Progress) return io;
   }
-  while (kept_offset_ < kept_.size()) {
+  while (!kept_.empty()) {
     size_t n = 0;
-    const Io io = sink_.socket.send(kept_.data() + kept_offset_, kept_.size() - kept_offset_, n);
+    const Io io = sink_.socket.send(kept_.data(), kept_.size(), n);
     if (io != Io::Progress) return io;
-    kept_offset_ += n;
+    kept_.consume(n);
     count(n, false);
-  }
-  if (kept_offset_ > 0) {
-    kept_ = {};
-    kept_offset_ = 0;
   }
   return flush_pipe();
 }
@@ -178,17 +171,18 @@ bool Direction::leave_splice() {
   worker_.stats.count(Fallback::Unsupported);
   splice_off_ = true;
   set_splicing(false);
-  kept_.resize(pending_);
+  std::vector<uint8_t> held(pending_);
   size_t taken = 0;
   while (taken < pending_) {
     const ssize_t n =
-        uninterrupted([&] { return worker_.sys.read(pipe_.read_end, kept_.data() + taken, pending_ - taken); });
+        uninterrupted([&] { return worker_.sys.read(pipe_.read_end, held.data() + taken, pending_ - taken); });
     if (n <= 0) {
       sink_.socket.fail(n < 0 ? errno : EIO);
       return false;
     }
     taken += static_cast<size_t>(n);
   }
+  kept_.set(std::move(held));
   pending_ = 0;
   worker_.pipes.discard(pipe_);
   return true;
@@ -306,7 +300,7 @@ Io Direction::forward(uint64_t want, uint64_t& filled) {
     sent += m;
     count(m, false);
   }
-  kept_.assign(buffer + sent, buffer + n);
+  kept_.append({buffer + sent, n - sent});
   return Io::Progress;
 }
 

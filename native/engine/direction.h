@@ -85,8 +85,7 @@ class Direction {
   std::atomic<uint64_t>& delivered_cell_;
   std::atomic<uint64_t>& spliced_cell_;
 
-  std::vector<uint8_t> kept_;  // what a short send left behind
-  size_t kept_offset_ = 0;
+  HeldBytes kept_;  // what a short send left behind
   Pipe pipe_;
   size_t pending_ = 0;  // bytes in the pipe
 

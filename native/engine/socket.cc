@@ -98,16 +98,13 @@ Io Socket::splice_from(Pipe& pipe, size_t length, size_t& moved) {
 
 Io Socket::flush(size_t& moved) {
   moved = 0;
-  while (queue_offset_ < queue_.size()) {
+  while (!queue_.empty()) {
     size_t n = 0;
-    const Io io = send(queue_.data() + queue_offset_, queue_.size() - queue_offset_, n);
+    const Io io = send(queue_.data(), queue_.size(), n);
     if (io != Io::Progress) return io;
-    queue_offset_ += n;
+    queue_.consume(n);
     moved += n;
   }
-  // Freed, not cleared: an idle endpoint owns no buffer.
-  queue_ = {};
-  queue_offset_ = 0;
   return Io::Progress;
 }
 

@@ -7,9 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "pipe_pool.h"
+#include "held_bytes.h"
 #include "syscalls.h"
 
 namespace millrace {
@@ -62,8 +62,8 @@ class Socket {
   Io splice_from(Pipe& pipe, size_t length, size_t& moved);
 
   // Bytes that wait to be sent before anything else.
-  size_t queued() const { return queue_.size() - queue_offset_; }
-  void queue(std::span<const uint8_t> bytes) { queue_.insert(queue_.end(), bytes.begin(), bytes.end()); }
+  size_t queued() const { return queue_.size(); }
+  void queue(std::span<const uint8_t> bytes) { queue_.append(bytes); }
   // Sends from the queue; Progress when it is empty. `moved` counts also when Blocked.
   Io flush(size_t& moved);
 
@@ -94,8 +94,7 @@ class Socket {
   bool urgent_ = false;
   // PRI, RDHUP, HUP or ERR since the last EAGAIN: a short receive then doesn't mean that nothing is left.
   bool hinted_ = false;
-  size_t queue_offset_ = 0;
-  std::vector<uint8_t> queue_;
+  HeldBytes queue_;
 };
 
 // TCP_NODELAY, and set_long_options. Accepted sockets inherit all of it from their listener. Best effort.
