@@ -237,6 +237,7 @@ void Endpoint::destroy(bool reset, int error) {
   if (stage_ == Stage::Closed) return;
   // The join refers to both of its endpoints: only it can end them.
   if (join_) return join_->abort(EndReason::Aborted);
+  if (stage_ == Stage::Waiting && dialed_ != 0) return worker_->cancel_dial(*this, EndReason::Aborted, 0);
   if (stage_ == Stage::Closing && !reset) return;
   if (!reset && error == 0 && (stage_ == Stage::Open || stage_ == Stage::Waiting)) return linger();
   gone(error, reset);
@@ -292,7 +293,8 @@ void Endpoint::close_now(bool reset) {
 void Endpoint::gone(int error, bool reset) {
   if (stage_ == Stage::Closed) return;
   const bool connecting = stage_ == Stage::Connecting;
-  close_now(reset);
+  // Whoever was dialed for a join must not take its end for an orderly one.
+  close_now(reset || spec_);
   if (connecting && error != 0) worker_->stats.add(Stat::DialsFailed);
   if (spec_) return worker_->refuse_join(take_spec(), EndReason::Unreachable, error);
   if (connecting && error != 0) return emit(EventType::Dialed, static_cast<uint32_t>(error));

@@ -76,6 +76,7 @@ class Endpoint final : public Pollable, public TimerTarget {
     dialed_ = dialed;
   }
   EndpointId dialed() const { return dialed_; }
+  void forget_dial() { dialed_ = 0; }
   // The join to begin once it is connected, instead of a Dialed event.
   void join_when_connected(std::unique_ptr<JoinSpec> spec);
   std::unique_ptr<JoinSpec> take_spec();

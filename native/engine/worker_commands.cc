@@ -113,7 +113,8 @@ void Worker::handle(DialCommand& command) {
 void Worker::handle(JoinToCommand& command) {
   const EndpointId id = command.spec->b;
   Endpoint* const a = find(command.id);
-  const bool usable = a && a->stage() == Endpoint::Stage::Open && !command.spec->client->closed();
+  const bool usable =
+      a && a->stage() == Endpoint::Stage::Open && a->socket.error() == 0 && !command.spec->client->closed();
   const int fd = !usable ? -ECONNRESET : id == 0 ? -EMFILE : open_connection(command.address, true);
   if (usable) stats.add(Stat::Dials);
   if (fd < 0) {
@@ -140,24 +141,33 @@ void Worker::handle(JoinToCommand& command) {
 
 void Worker::begin_awaited(std::unique_ptr<JoinSpec> spec) {
   auto parked = parked_.extract(spec->a);
+  if (Endpoint* a = find(spec->a)) a->forget_dial();
   begin(std::move(spec));
   if (!parked) return;
   for (Command& waiting : parked.mapped()) dispatch(waiting);
 }
 
 void Worker::refuse_join(std::unique_ptr<JoinSpec> spec, EndReason reason, int error) {
-  if (Endpoint* a = find(spec->a)) a->destroy(true);
+  auto parked = parked_.extract(spec->a);
+  if (Endpoint* a = find(spec->a)) {
+    if (a->dialed() == spec->b) a->forget_dial();
+    a->destroy(true);
+  }
   if (spec->client->closed()) return;
   stats.add(Stat::JoinsBegun);
   // Side b is gone without an event of its own.
   report_unjoined(*this, *spec, reason, error, 1);
+  if (!parked) return;
+  // Among them may be another join that was to have side a, which must come to its end as well.
+  for (Command& waiting : parked.mapped()) dispatch(waiting);
 }
 
 void Worker::cancel_dial(Endpoint& a, EndReason reason, int error) {
   Endpoint* const b = find(a.dialed());
   if (!b) return;
   auto spec = b->take_spec();
-  b->close_now(false);
+  // It may be connected by now: its peer must not take this for an orderly end.
+  b->close_now(true);
   refuse_join(std::move(spec), reason, error);
 }
 
@@ -207,7 +217,8 @@ void Worker::begin(std::unique_ptr<JoinSpec> spec) {
   Endpoint* a = find(spec->a);
   Endpoint* b = find(spec->b);
   const auto usable = [](const Endpoint* endpoint) {
-    return endpoint && (endpoint->stage() == Endpoint::Stage::Open || endpoint->stage() == Endpoint::Stage::Waiting);
+    return endpoint && (endpoint->stage() == Endpoint::Stage::Open ||
+                        (endpoint->stage() == Endpoint::Stage::Waiting && endpoint->dialed() == 0));
   };
   if (!usable(a) || !usable(b) || a == b) {
     if (a) a->destroy(true);

@@ -1,6 +1,7 @@
 // Joins that dial their second side: what reaches the service, and every way in which it may not come to that.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -29,6 +30,11 @@ class Service {
     if (full) filler_ = connect_to(port_);
   }
   SocketAddress address() const { return loopback(port_); }
+  // Whether somebody waits to be accepted.
+  bool visited() const {
+    pollfd there{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+    return ::poll(&there, 1, 0) == 1;
+  }
   Fd accept() const {
     Fd fd(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     REQUIRE(fd.get() >= 0);
@@ -131,6 +137,56 @@ TEST_CASE("joinTo: a dial that hangs ends by its time-out, an abort, a destroy o
     if (by != By::Visitor) CHECK(receive_all(visitor.get()).end == End::Reset);
     CHECK(harness.quiet());
   }
+}
+
+TEST_CASE("joinTo: another join that was to have the same visitor ends as well") {
+  const Service service(true);
+  Harness harness;
+  Fd visitor;
+  Fd other;
+  const EndpointId a = harness.adopt_one(visitor);
+  const Joined dialing = harness.start_to(a, service.address());
+  REQUIRE(eventually([&] { return harness.engine.stats().endpoints == 2; }));
+  const Joined again = harness.start_to(a, service.address());
+  const EndpointId neighbour = harness.adopt_one(other);
+  const Joined second = harness.start(a, neighbour);
+  harness.engine.abort(a);
+  CHECK(harness.ended(dialing).reason == EndReason::Aborted);
+  CHECK(harness.ended(again).reason == EndReason::Reset);
+  CHECK(harness.ended(second).reason == EndReason::Reset);
+  CHECK(receive_all(other.get()).end == End::Reset);
+  CHECK(harness.quiet());
+}
+
+TEST_CASE("joinTo: nobody is dialed for a visitor that has reset") {
+  const Service service;
+  Harness harness;
+  Fd visitor;
+  const EndpointId a = harness.adopt_one(visitor);
+  reset(visitor);
+  harness.expect(EventType::PeerEnded, a);
+  CHECK(harness.ended(harness.start_to(a, service.address())).reason == EndReason::Reset);
+  CHECK(harness.quiet());
+  CHECK_FALSE(service.visited());
+}
+
+TEST_CASE("joinTo: a service that is connected when the dial is given up sees a reset") {
+  const FaultScope scope;
+  const Service service;
+  Harness harness(faulty_syscalls());
+  Fd visitor;
+  const EndpointId a = harness.adopt_one(visitor);
+  REQUIRE(eventually([&] { return harness.engine.stats().endpoints == 1; }));
+  harness.hold();
+  const Joined joined = harness.start_to(a, service.address());
+  harness.step();
+  const Fd local = service.accept();
+  // Carried out before the connection's event is.
+  harness.engine.abort(a);
+  harness.proceed();
+  CHECK(harness.ended(joined).reason == EndReason::Aborted);
+  CHECK(receive_all(local.get()).end == End::Reset);
+  CHECK(receive_all(visitor.get()).end == End::Reset);
 }
 
 TEST_CASE("joinTo: clients and engines may go while it dials") {
