@@ -44,6 +44,8 @@ bool SocketAddress::set_unix(std::string_view path) {
   storage_ = {};
   auto* address = reinterpret_cast<sockaddr_un*>(&storage_);
   if (path.empty() || path.size() >= sizeof address->sun_path) return false;
+  // The system would see what is before a NUL only, or at the beginning take it for an abstract name.
+  if (path.find('\0') != std::string_view::npos) return false;
   address->sun_family = AF_UNIX;
   std::memcpy(address->sun_path, path.data(), path.size());
   length_ = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "kernel.h"
@@ -39,7 +40,7 @@ struct Calls {
 
   static int socket(int domain, int, int) {
     current->before(false);
-    if (current->refused(Call::Socket)) return -1;
+    if (current->refused(Call::Socket)) return ++current->sockets_refused, -1;
     return current->open(current->create(domain != AF_UNIX));
   }
 
@@ -96,10 +97,19 @@ struct Calls {
     Connection* connection = socket_at(fd);
     if (!connection) return -1;
     if (address->sa_family == AF_UNSPEC) return 0;
+    if (current->connecting) current->connecting(*connection, target(address));
     if (current->refused(Call::Connect)) return connection->faulted = true, -1;
     if (connection->state != Connection::State::Fresh) return fail(EALREADY);
-    connection->state = connection->tcp ? Connection::State::Connecting : Connection::State::Connected;
-    return connection->tcp ? fail(EINPROGRESS) : 0;
+    if (!connection->tcp) return connection->establish(), 0;
+    connection->state = Connection::State::Connecting;
+    return fail(EINPROGRESS);
+  }
+
+  // See Kernel::connecting.
+  static uint32_t target(const sockaddr* address) {
+    if (address->sa_family != AF_UNIX) return ntohs(reinterpret_cast<const sockaddr_in*>(address)->sin_port);
+    const char* const path = reinterpret_cast<const sockaddr_un*>(address)->sun_path;
+    return static_cast<uint32_t>(std::atoi(path + std::strcspn(path, "0123456789")));
   }
 
   static int getsockname(int fd, sockaddr* address, socklen_t* length) {

@@ -194,7 +194,7 @@ int Connection::shutdown_write() {
 void Connection::die(int error) {
   if (state == State::Dead) return;
   state = State::Dead;
-  error_ = error;
+  error_ = died_of = error;
   touched = true;
   reset_at = kernel.now;
   out_.clear();
@@ -223,6 +223,7 @@ void Connection::close(bool hard) {
 void Connection::establish() {
   if (state != State::Fresh && state != State::Connecting) return;
   state = State::Connected;
+  established = true;
   kernel.wake(*this);
 }
 

@@ -61,6 +61,7 @@ class Connection {
   const bool tcp;
   State state = State::Fresh;
   int fd = -1;
+  bool established = false;  // for the peer's side
   bool closed = false;       // by the engine
   bool held = false;         // the network carries nothing
   bool reading = true;       // the peer reads whatever comes
@@ -73,6 +74,7 @@ class Connection {
   bool fin_sent = false;     // the peer's
   bool fin_arrived = false;
   bool shut = false;         // the engine's FIN
+  int died_of = 0;           // errno
   uint64_t reset_at = 0;
   uint64_t unsent_at_close = 0;
 

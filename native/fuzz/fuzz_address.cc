@@ -46,7 +46,7 @@ std::string check_inet(const std::string& text, uint16_t port) {
 
 std::string check_unix(const std::string& text) {
   SocketAddress address;
-  const bool fits = !text.empty() && text.size() < sizeof(sockaddr_un::sun_path);
+  const bool fits = !text.empty() && text.size() < sizeof(sockaddr_un::sun_path) && text.find('\0') == std::string::npos;
   if (address.set_unix(text) != fits) return fits ? "a path that fits is refused" : "a path that doesn't fit is taken";
   if (!fits) return {};
   if (address.is_tcp() || address.is_wildcard()) return "a path is taken for an IP address";

@@ -47,6 +47,8 @@ class Run {
   void between_calls();
   void asleep();
   void join();
+  void join_to();
+  JoinModel plan();
   DirectionModel direction();
   Connection* connection();
   Side* side();
@@ -84,6 +86,7 @@ std::string Run::run() {
 void Run::begin() {
   world_.adopt((setting_ & 8) == 0);
   world_.adopt((setting_ & 16) == 0);
+  if ((setting_ & 0xe0) == 0x60) return join_to();
   if (setting_ & 32) return;
   join();
 }
@@ -113,6 +116,7 @@ void Run::step(bool within_turn) {
   if (what < 236) return world_.settle();
   if (what < 248) return world_.pass(script_.pick(kTimes));
   if (what < 252) world_.kernel.now += script_.pick(kTimes);
+  else if (what < 254) join_to();
   else world_.drain();
 }
 
@@ -225,6 +229,7 @@ void Run::client(uint8_t what) {
       rlimit limit{};
       getrlimit(RLIMIT_NOFILE, &limit);
       world.kernel.lowest_fd = script_.flag() ? static_cast<int>(limit.rlim_cur) : 3;
+      world.reserve_touched = world.reserve_touched || world.kernel.lowest_fd > 3;
       return;
     }
     default:
@@ -247,7 +252,17 @@ DirectionModel Run::direction() {
 }
 
 void Run::join() {
+  if (!world_.sides.empty()) world_.join(plan());
+}
+
+void Run::join_to() {
   if (world_.sides.empty()) return;
+  const JoinModel made = plan();
+  const bool tcp = script_.below(4) != 0;
+  world_.join_to(made, tcp, script_.pick(kTimes));
+}
+
+JoinModel Run::plan() {
   const auto count = static_cast<uint32_t>(world_.sides.size());
   const uint8_t what = script_.byte();
   JoinModel plan;
@@ -259,7 +274,7 @@ void Run::join() {
     plan.a_to_b = direction();
     plan.b_to_a = direction();
   }
-  world_.join(plan);
+  return plan;
 }
 
 void Run::fault() {

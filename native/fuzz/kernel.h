@@ -76,8 +76,11 @@ class Kernel {
   // Called before each transfer, and where a worker would sleep.
   std::function<void()> between_calls;
   std::function<void()> asleep;
+  // Called with each connection that the engine makes, and with the port, or the number in the path, that it names.
+  std::function<void(Connection&, uint32_t)> connecting;
   // New descriptors are at least this.
   int lowest_fd = 3;
+  uint64_t sockets_refused = 0;
 
   // Connections in the order of their making, closed ones too.
   std::vector<std::shared_ptr<Connection>> connections;

@@ -1,6 +1,7 @@
 #include "oracle.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "direction.h"
 #include "join.h"
@@ -84,6 +85,10 @@ void Oracle::in_quiet() {
 
 void Oracle::quiet_join(JoinModel& join) {
   if (join.ended) return;
+  if (join.dialing) {
+    quiet_dial(join);
+    if (join.dialing) return;
+  }
   const uint64_t now = kernel_.now;
   if (join.begun_at == 0) join.begun_at = now;
   if (broken(join)) {
@@ -113,6 +118,18 @@ void Oracle::quiet_join(JoinModel& join) {
   if (overdue(join.a_to_b.stuck_at, limits.stalled) || overdue(join.b_to_a.stuck_at, limits.stalled)) {
     kernel_.violation("a join outlives its stalled limit");
   }
+}
+
+void Oracle::quiet_dial(JoinModel& join) {
+  const Connection& visitor = source(join, true);
+  const Connection& dialed = sink(join, true);
+  if (dialed.state == Connection::State::Connected) {
+    join.dialing = false;
+    return;
+  }
+  if (dialed.touched || dialed.faulted) kernel_.violation("a dial has failed and its join does not end");
+  if (visitor.tcp && visitor.reset_by_peer) kernel_.violation("a dial goes on although the visitor has reset");
+  if (kernel_.now > join.dial_deadline + kSlack) kernel_.violation("a dial outlives its time-out");
 }
 
 void Oracle::quiet_direction(JoinModel& join, bool a_to_b) {
@@ -216,10 +233,22 @@ void Oracle::check_reason(const JoinModel& join, int error) {
                return side.connection->faulted || side.written > Endpoint::kMaxQueued;
              });
       break;
+    case EndReason::Unreachable:
+      fits = fits_unreachable(join, error);
+      break;
     default:
       break;
   }
   if (!fits) kernel_.violation("a join ends for reason " + std::to_string(static_cast<int>(join.reason)) + ", which nothing gave");
+}
+
+bool Oracle::fits_unreachable(const JoinModel& join, int error) {
+  const Connection& dialed = sink(join, true);
+  if (!join.dialing || error == 0 || dialed.accepted > 0 || dialed.consumed > 0) return false;
+  if (error == ETIMEDOUT && kernel_.now >= join.dial_deadline) return true;
+  if (dialed.faulted || (dialed.died_of != 0 && error == dialed.died_of)) return true;
+  // Never came to connect().
+  return dialed.stream == 0 && (kernel_.sockets_refused > 0 || world_.reserve_touched);
 }
 
 // Every end but a clean one resets whoever has not broken the connection itself, and what came before a reset is
@@ -235,10 +264,13 @@ void Oracle::check_cut(const JoinModel& join) {
       return !c.touched && !c.faulted && !c.peer_gone && !side.destroyed && !side.release_asked && !side.gone;
     };
     if (!clear(to_side)) continue;
+    // A dial that came to nothing has no peer that could be misled.
+    if (join.dials && a_to_b && !to.established) continue;
     if (!to.closed) kernel_.violation("a side of a cut join is not closed");
     if (to.tcp && to.closed && !to.saw_reset) kernel_.violation("a cut connection looks whole");
     const DirectionModel& direction = model(join, a_to_b);
     if (join.reason != EndReason::Reset || !from.touched || from.faulted || direction.caller || direction.rate > 0) continue;
+    if (join.dialing) continue;
     if (from_side.destroyed || from_side.release_asked || kernel_.now >= from.reset_at + Join::kResetFlush) continue;
     const uint64_t whole = from.arrived - direction.read_before + std::min(direction.head, direction.most);
     if (delivered(join, a_to_b) != std::min(whole, direction.most)) {

@@ -24,6 +24,8 @@ class Oracle {
   bool complete(const JoinModel& join, bool a_to_b);
   bool broken(const JoinModel& join);
   void quiet_join(JoinModel& join);
+  void quiet_dial(JoinModel& join);
+  bool fits_unreachable(const JoinModel& join, int error);
   void quiet_direction(JoinModel& join, bool a_to_b);
   void quiet_side(const Side& side);
   void check_reason(const JoinModel& join, int error);

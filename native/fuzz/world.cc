@@ -15,6 +15,10 @@ namespace {
 constexpr int kMostIdleTurns = 32;
 constexpr int kMostTurns = 20'000;
 constexpr size_t kRecords = 32;
+// A join that dials names itself by its port: this and its number.
+constexpr uint32_t kJoinPorts = 20'000;
+// What is written ahead of the bytes of a join that dials.
+constexpr uint32_t kHeadStreams = 2 * kClientStreams;
 
 }  // namespace
 
@@ -22,6 +26,7 @@ World::World(uint32_t worker_count) : workers(worker_count), records_(kRecords),
   client = std::make_shared<Client>([this] { rung_ = true; }, Kernel::table());
   engine = std::make_unique<Engine>(EngineOptions{.sys = &Kernel::table(), .workers = workers, .threads = false});
   if (engine->start() != 0) kernel.violation("the engine does not start");
+  kernel.connecting = [this](Connection& connection, uint32_t target) { connecting(connection, target); };
 }
 
 World::~World() = default;
@@ -67,6 +72,24 @@ void World::unlisten(size_t listener) {
   engine->unlisten(listening[listener]);
 }
 
+std::unique_ptr<JoinSpec> World::spec_of(const JoinModel& plan) {
+  auto spec = std::make_unique<JoinSpec>();
+  spec->token = static_cast<double>(joins.size());
+  spec->client = client;
+  spec->cell = plan.cell;
+  spec->a = sides[plan.a].id;
+  spec->mode = plan.mode;
+  spec->limits = plan.limits;
+  for (const bool a_to_b : {true, false}) {
+    const DirectionModel& direction = a_to_b ? plan.a_to_b : plan.b_to_a;
+    DirectionSpec& out = a_to_b ? spec->a_to_b : spec->b_to_a;
+    out.max_bytes = direction.most;
+    out.caller_driven = direction.caller;
+    if (direction.rate > 0) out.rate = std::make_shared<TokenBucket>(direction.rate, direction.burst);
+  }
+  return spec;
+}
+
 void World::join(JoinModel plan) {
   if (joins.size() >= kMostJoins) return;
   Side& a = sides[plan.a];
@@ -76,17 +99,11 @@ void World::join(JoinModel plan) {
   };
   if (&a == &b || !ready(a, plan.a_to_b) || !ready(b, plan.b_to_a)) return;
   plan.cell = &cells_[joins.size()];
+  plan.started = kernel.now;
   trace("  join %zu: %zu and %zu, mode %d, caller %d %d, most %lu %lu", joins.size(), plan.a, plan.b, static_cast<int>(plan.mode),
         plan.a_to_b.caller, plan.b_to_a.caller, plan.a_to_b.most, plan.b_to_a.most);
-  plan.started = kernel.now;
-  auto spec = std::make_unique<JoinSpec>();
-  spec->token = static_cast<double>(joins.size());
-  spec->client = client;
-  spec->cell = plan.cell;
-  spec->a = a.id;
+  auto spec = spec_of(plan);
   spec->b = b.id;
-  spec->mode = plan.mode;
-  spec->limits = plan.limits;
   const auto prepare = [&](Side& from, Side& to, DirectionModel& direction, DirectionSpec& out) {
     direction.written_before = to.written;
     direction.read_before = from.read;
@@ -97,9 +114,6 @@ void World::join(JoinModel plan) {
     if (head > 0) to.connection->expected.push_back({stream, to.written, head});
     to.written += head;
     if (!direction.caller) to.connection->expected.push_back({from.connection->stream, from.read, UINT64_MAX / 2});
-    out.max_bytes = direction.most;
-    out.caller_driven = direction.caller;
-    if (direction.rate > 0) out.rate = std::make_shared<TokenBucket>(direction.rate, direction.burst);
   };
   prepare(a, b, plan.a_to_b, spec->a_to_b);
   prepare(b, a, plan.b_to_a, spec->b_to_a);
@@ -107,6 +121,54 @@ void World::join(JoinModel plan) {
   joins.push_back(plan);
   ++posted;
   engine->join(std::move(spec));
+}
+
+void World::join_to(JoinModel plan, bool tcp, uint64_t timeout) {
+  if (joins.size() >= kMostJoins || sides.size() >= kMostSides) return;
+  if (const Side& a = sides[plan.a]; !a.usable() || a.join >= 0 || a.reading) return;
+  const size_t number = joins.size();
+  // Nothing that its client would have to say, or has to give.
+  plan.a_to_b.caller = plan.b_to_a.caller = false;
+  plan.b_to_a.head = 0;
+  plan.cell = &cells_[number];
+  plan.started = kernel.now;
+  plan.dials = plan.dialing = true;
+  plan.dial_deadline = kernel.now + timeout;
+  plan.b = sides.size();
+  plan.a_to_b.read_before = sides[plan.a].read;
+  plan.b_to_a.written_before = sides[plan.a].written;
+  trace("  join %zu: %zu dials, mode %d, most %lu %lu", number, plan.a, static_cast<int>(plan.mode), plan.a_to_b.most,
+        plan.b_to_a.most);
+  // Until the engine connects there is none: this one stands for it, and nothing ever happens to it.
+  sides.push_back({.connection = std::make_shared<Connection>(kernel, 0, tcp), .join = static_cast<int>(number), .hidden = true});
+  sides[plan.a].join = static_cast<int>(number);
+  auto spec = spec_of(plan);
+  const uint8_t* head = pattern(kHeadStreams + static_cast<uint32_t>(number), 0);
+  spec->a_to_b.head.assign(head, head + plan.a_to_b.head);
+  SocketAddress address;
+  if (tcp) address.set_inet("192.0.2.1", static_cast<uint16_t>(kJoinPorts + number));
+  else address.set_unix("/simulated" + std::to_string(kJoinPorts + number));
+  joins.push_back(plan);
+  ++posted;
+  const JoinSpec& posted_spec = *spec;
+  engine->join_to(std::move(spec), address, timeout);
+  // It waits for its worker, who has not had a turn.
+  sides[plan.b].id = posted_spec.b;
+}
+
+// The connection of a join that dials is there: from now on it is known what either side may be sent.
+void World::connecting(Connection& connection, uint32_t target) {
+  if (target < kJoinPorts || target >= kJoinPorts + joins.size()) return;
+  const size_t number = target - kJoinPorts;
+  const JoinModel& join = joins[number];
+  Side& a = sides[join.a];
+  Side& b = sides[join.b];
+  if (!join.dials || b.connection->stream != 0) return kernel.violation("a join dials twice");
+  b.connection = kernel.connections.at(connection.stream);
+  const uint64_t head = std::min(join.a_to_b.head, join.a_to_b.most);
+  if (head > 0) connection.expected.push_back({kHeadStreams + static_cast<uint32_t>(number), 0, head});
+  connection.expected.push_back({a.connection->stream, a.read, UINT64_MAX / 2});
+  a.connection->expected.push_back({connection.stream, 0, UINT64_MAX / 2});
 }
 
 void World::abort(JoinModel& join) {
@@ -129,7 +191,7 @@ const DirectionModel* World::direction_from(const Side& side) const {
 }
 
 void World::read(Side& side, size_t most, Millis deadline) {
-  if (!side.usable() || side.reading) return;
+  if (side.hidden || !side.usable() || side.reading) return;
   if (side.join >= 0) {
     const DirectionModel* from = direction_from(side);
     if (!from->caller || from->finished) return;
@@ -141,7 +203,7 @@ void World::read(Side& side, size_t most, Millis deadline) {
 
 void World::write(Side& side, uint64_t length) {
   constexpr uint64_t kMostWritten = 3 << 20;
-  if (!side.usable() || length == 0 || side.written + length > kMostWritten) return;
+  if (side.hidden || !side.usable() || length == 0 || side.written + length > kMostWritten) return;
   if (side.join >= 0) {
     const JoinModel& join = joins[static_cast<size_t>(side.join)];
     const DirectionModel& direction = &side == &sides[join.b] ? join.a_to_b : join.b_to_a;
@@ -155,20 +217,20 @@ void World::write(Side& side, uint64_t length) {
 }
 
 void World::flush(Side& side) {
-  if (!side.usable() || side.flushing) return;
+  if (side.hidden || !side.usable() || side.flushing) return;
   side.flushing = true;
   side.flush_of = side.written;
   engine->flush(side.id);
 }
 
 void World::destroy(Side& side, bool reset) {
-  if (side.gone) return;
+  if (side.hidden || side.gone) return;
   side.destroyed = true;
   engine->destroy(side.id, reset);
 }
 
 void World::release(Side& side) {
-  if (!side.usable() || side.join >= 0) return;
+  if (side.hidden || !side.usable() || side.join >= 0) return;
   side.release_asked = true;
   engine->release(side.id);
 }
@@ -227,9 +289,12 @@ void World::end_in_order() {
     connection->peer_finish();
   }
   settle();
+  // Those that were dialed only now.
+  for (const auto& connection : kernel.connections) connection->peer_finish();
   for (JoinModel& join : joins) {
     finish(join, true, true);
     finish(join, false, true);
+    if (!join.ended && join.dialing) abort(join);
   }
   pass(6000);
   for (JoinModel& join : joins) {

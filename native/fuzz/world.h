@@ -17,6 +17,7 @@ struct Side {
   EndpointId id = 0;
   int join = -1;
   bool dialing = false;
+  bool hidden = false;       // a join dialed it: its client doesn't know it
   bool gone = false;         // an event said so, or its join's end
   bool told_gone = false;
   bool destroyed = false;
@@ -59,6 +60,10 @@ struct JoinModel {
   uint64_t begun_at = 0;
   uint64_t half_closed_at = 0;
   uint64_t failed_at = 0;
+  // It dials its side b, which as far as a quiet moment could tell is not connected yet; until when.
+  bool dials = false;
+  bool dialing = false;
+  uint64_t dial_deadline = 0;
   bool ended = false;
   bool aborted = false;
   EndReason reason = EndReason::Eof;
@@ -84,6 +89,8 @@ class World {
   std::vector<JoinModel> joins;
   std::vector<int> listeners;         // their descriptors
   std::vector<ListenerId> listening;  // their ids; 0 when closed
+  // Descriptors were once used up but for the reserve.
+  bool reserve_touched = false;
 
   // --- The client's calls, each remembered.
   void adopt(bool tcp);
@@ -91,6 +98,8 @@ class World {
   void listen(uint64_t most);
   void unlisten(size_t listener);
   void join(JoinModel plan);
+  // `plan.b` is not looked at: it becomes the side that is dialed.
+  void join_to(JoinModel plan, bool tcp, uint64_t timeout);
   void abort(JoinModel& join);
   void finish(JoinModel& join, bool a_to_b, bool fin);
   void read(Side& side, size_t most, Millis deadline);
@@ -122,6 +131,8 @@ class World {
   void take(const EventRecord& record, const uint8_t*& payload);
   void take_read(Side& side, const EventRecord& record, const uint8_t*& payload);
   void expect_nothing_left();
+  std::unique_ptr<JoinSpec> spec_of(const JoinModel& plan);
+  void connecting(Connection& connection, uint32_t target);
 
   std::array<CounterCell, kMostJoins> cells_{};
   std::vector<EventRecord> records_;

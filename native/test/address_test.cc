@@ -56,6 +56,9 @@ TEST_CASE("address: unix paths up to 107 bytes") {
   SocketAddress address;
   CHECK_FALSE(address.set_unix(""));
   CHECK_FALSE(address.set_unix(std::string(108, 'x')));
+  CHECK_FALSE(address.set_unix(std::string_view("/tmp/a\0b", 8)));
+  CHECK_FALSE(address.set_unix(std::string_view("\0abstract", 9)));
+  CHECK_FALSE(address.set_unix(std::string_view("/tmp/a\0", 7)));
   REQUIRE(address.set_unix(std::string(107, 'x')));
   CHECK_FALSE(address.is_tcp());
   CHECK_FALSE(address.is_wildcard());

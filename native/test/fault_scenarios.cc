@@ -91,13 +91,18 @@ void proxy(World& world, const ListenRequest& request, const SocketAddress& serv
   world.engine.unlisten(listening.id);
 }
 
-void tcp_proxy(World& world, size_t size, const Arm& arm, Sight& sight) {
-  const Fd service(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  const SocketAddress there = fresh_loopback();
-  const SocketAddress front = fresh_loopback();
+Fd serve(const SocketAddress& there, int backlog) {
+  Fd service(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   set_option(service.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   ::bind(service.get(), there.get(), there.length());
-  ::listen(service.get(), 8);
+  ::listen(service.get(), backlog);
+  return service;
+}
+
+void tcp_proxy(World& world, size_t size, const Arm& arm, Sight& sight) {
+  const SocketAddress there = fresh_loopback();
+  const SocketAddress front = fresh_loopback();
+  const Fd service = serve(there, 8);
   proxy(world, {.address = front}, there, service.get(), Mode::Adaptive,
         [&](const Listening&) { return connect_to(front); }, size, arm, sight);
 }
@@ -279,6 +284,45 @@ void driven_by_the_caller(World& world, size_t size, const Arm& arm, Sight& sigh
   });
 }
 
+// A visitor in `world.a`, joined with whoever answers at `there`; false when it could not be taken over.
+bool join_to(World& world, const SocketAddress& there, size_t head, const Arm& arm, Sight& sight) {
+  sight.where = "adopt";
+  const EndpointId a = adopt(world, world.a, 0);
+  if (a == 0) return false;
+  auto spec = spec_of(world, a, 0, Mode::Adaptive);
+  spec->a_to_b.head = {words(true).begin(), words(true).begin() + static_cast<std::ptrdiff_t>(head)};
+  arm();
+  sight.began = true;
+  sight.where = "dialing";
+  world.engine.join_to(std::move(spec), there, 10'000);
+  return true;
+}
+
+void dialed_by_the_join(World& world, size_t size, const Arm& arm, Sight& sight) {
+  const SocketAddress there = fresh_loopback();
+  const Fd service = serve(there, 8);
+  converse(world, size, size + size / 3);
+  if (!join_to(world, there, 0, arm, sight)) return;
+  sight.got_through = world.drive([&] {
+    if (!world.b.connected()) {
+      world.b.connect(Fd(::accept4(service.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)));
+      if (world.b.connected()) sight.where = "joined";
+    }
+    return world.count(EventType::JoinEnded) > 0 && world.a.over() && world.b.over();
+  });
+}
+
+// The service's queue is full, so that its system answers nothing.
+void dialed_in_vain(World& world, size_t, const Arm& arm, Sight& sight) {
+  const SocketAddress there = fresh_loopback();
+  const Fd service = serve(there, 0);
+  const Fd filler = connect_to(there);
+  world.a.say(words(true), 1000);
+  world.a.expect(words(false), 0);
+  if (!join_to(world, there, 100, arm, sight)) return;
+  see_the_end(world, sight);
+}
+
 // No join: a head is read, an answer written, the endpoint closed in order; another one is given away.
 void refused_and_released(World& world, size_t size, const Arm& arm, Sight& sight) {
   EndpointId a = 0;
@@ -326,6 +370,8 @@ const std::vector<Scenario>& scenarios() {
       {"a sink that takes nothing", EndReason::Stalled, true, true, stalled},
       {"nothing to say", EndReason::Idle, true, true, idle},
       {"driven by the caller", EndReason::Eof, true, true, driven_by_the_caller},
+      {"a join that dials", EndReason::Eof, true, true, dialed_by_the_join},
+      {"a join that dials in vain", EndReason::Unreachable, true, true, dialed_in_vain},
       {"a refusal and a release, no join", EndReason::Eof, false, true, refused_and_released},
   };
   return all;

@@ -48,9 +48,10 @@ void judge(const Scenario& scenario, World& world, const Sight& sight, Played& p
   if (ends != 1) return;
   const EventRecord end = world.take(EventType::JoinEnded)->record;
   const auto reason = static_cast<EndReason>(end.code & 0xff);
-  if (reason > EndReason::Error) complain(played, "an unknown reason");
+  if (reason > EndReason::Unreachable) complain(played, "an unknown reason");
   if (reason == EndReason::Eof && !(world.a.heard_all() && world.b.heard_all())) complain(played, "eof, but incomplete");
-  if (reason == EndReason::Error && end.code >> 8 == 0) complain(played, "an error without a name");
+  const bool named = reason == EndReason::Error || reason == EndReason::Unreachable;
+  if (named && end.code >> 8 == 0) complain(played, "an error without a name");
   if (end.values[0] < world.b.heard() || end.values[1] < world.a.heard()) complain(played, "counters behind the bytes");
   if (end.values[0] > world.b.expected() || end.values[1] > world.a.expected()) complain(played, "counters ahead of the bytes");
   if (end.values[2] > end.values[0] || end.values[3] > end.values[1]) complain(played, "more spliced than delivered");
@@ -148,6 +149,8 @@ MILLRACE_FAULTS_IN(6, "an abort in full flow")
 MILLRACE_FAULTS_IN(7, "a sink that takes nothing")
 MILLRACE_FAULTS_IN(8, "nothing to say")
 MILLRACE_FAULTS_IN(9, "driven by the caller")
-MILLRACE_FAULTS_IN(10, "a refusal and a release, no join")
+MILLRACE_FAULTS_IN(10, "a join that dials")
+MILLRACE_FAULTS_IN(11, "a join that dials in vain")
+MILLRACE_FAULTS_IN(12, "a refusal and a release, no join")
 
 }  // namespace millrace::test
