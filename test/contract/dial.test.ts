@@ -48,6 +48,13 @@ contract('dial: nobody listens', where, async (bench) => {
   assert.ok('port' in target && error.message.includes(`127.0.0.1:${target.port}`), error.message)
 })
 
+contract('dial: a path with a NUL in it', { who: joins, on: [unix] }, async (bench) => {
+  for (const path of [`${freshPath()}\0`, '\0abstract']) {
+    const error = await rejects(planeOf(bench).dial({ path }), 'ERR_DIAL')
+    assert.equal(causeCode(error), 'EINVAL')
+  }
+})
+
 contract('dial: the time-out', onTcp, async (bench) => {
   const plane = planeOf(bench)
   const hole = await blackHole()

@@ -59,6 +59,14 @@ contract('joinTo: nobody listens', where, async (bench) => {
   if (bench.pairing.a.transport === 'tcp') assert.notEqual(end, 'fin')
 })
 
+contract('joinTo: a path with a NUL in it', { who: joins, on: [unix] }, async (bench) => {
+  const { endpoint, socket } = await endpointOf(bench)
+  const visitor = collect(socket)
+  const { reason, errno } = await planeOf(bench).joinTo(endpoint, { path: `${freshPath()}\0` }).done
+  assert.deepEqual([reason, errno], ['unreachable', 'EINVAL'])
+  await visitor.ended
+})
+
 contract('joinTo: a name', onTcp, async (bench) => {
   const server = await NodeServer.listen('tcp')
   const { target } = server

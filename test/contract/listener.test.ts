@@ -176,6 +176,18 @@ contract('listener: addresses that cannot be bound', onTcp, async (bench) => {
   assert.match(causeCode(nowhere), /^E[A-Z]+$/)
 })
 
+contract('listener: a path with a NUL in it', { who: joins, on: [unix] }, async (bench) => {
+  const { plane } = bench.contestant
+  assert.ok(plane)
+  for (const path of [`${freshPath()}\0`, '\0abstract']) {
+    const error = await rejects(
+      plane.listen({ path }, {}, () => undefined),
+      'ERR_LISTEN',
+    )
+    assert.equal(causeCode(error), 'EINVAL')
+  }
+})
+
 contract('listener: a stale unix path and a file that is no socket', { who: joins, on: [unix] }, async (bench) => {
   const { plane } = bench.contestant
   assert.ok(plane)

@@ -91,7 +91,7 @@ export class NativeJoin implements Join, JoinEvents {
     const rates = [NativeRateLimit.bucketOf(aToB?.rate), NativeRateLimit.bucketOf(bToA?.rate)] as const
     core.endpointBorn()
     if (!core.addon.joinTo(fields, headA, ...rates, host, port, path, readDialTimeout(options))) {
-      // A path that is too long: the engine has not heard of the join.
+      // A path that is too long, or has a NUL in it: the engine has not heard of the join.
       core.cancelJoin(fields[0] ?? 0)
       core.addon.destroy(a.id, true)
       const path: PerDirection<Path> = { aToB: 'copy', bToA: 'copy' }

@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
 import type { DialOptions, DialTarget } from '../types.ts'
+import { refusedPath } from '../unix-path.ts'
 import { describe } from './address.ts'
 import { socketOptions } from './listener.ts'
 
@@ -13,6 +14,11 @@ export function dialSocket(target: DialTarget, options: DialOptions = {}): Promi
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) {
       reject(new MillraceError('ERR_DIAL', describe(target), { cause: signal.reason }))
+      return
+    }
+    const refused = refusedPath('connect', target)
+    if (refused !== undefined) {
+      reject(new MillraceError('ERR_DIAL', describe(target), { cause: refused }))
       return
     }
     let socket: Socket

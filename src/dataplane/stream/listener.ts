@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
 import type { Address, Endpoint, ListenAddress, Listener, ListenOptions } from '../types.ts'
+import { refusedPath } from '../unix-path.ts'
 import { describe, makeAddress } from './address.ts'
 import { StreamEndpoint } from './endpoint.ts'
 
@@ -114,6 +115,11 @@ export function streamListen(
   const server = createServer({ ...socketOptions, pauseOnConnect: true })
   return new Promise((resolve, reject) => {
     const fail = (cause: Error): void => reject(new MillraceError('ERR_LISTEN', describe(address), { cause }))
+    const refused = refusedPath('listen', address)
+    if (refused !== undefined) {
+      fail(refused)
+      return
+    }
     server.once('error', fail)
     try {
       server.listen({ ...address, backlog: options.backlog ?? 4096 }, () => {
