@@ -80,6 +80,7 @@ const catalogue = {
   ERR_POOL_TIMEOUT: 'the agent opened no proxy connection within {detail} ms',
   ERR_POOL_CLOSED: 'the agent is gone',
   ERR_JOIN_LIMIT: 'limits.joins_per_tunnel: {detail} visitors are connected',
+  ERR_RELAY_FULL: 'limits.joins: {detail} visitors are connected to all tunnels together',
   ERR_CONFIG: '{detail}',
   ERR_CERTIFICATE: 'the certificate cannot be used: {detail}',
   // The agent.

@@ -66,6 +66,7 @@ function limitsOf(given: RelayFile['limits'], defaults: RelayLimits): RelayLimit
     waiterTimeoutMs: given?.waiter_timeout_ms ?? defaults.waiterTimeoutMs,
     handshakes: given?.handshakes ?? defaults.handshakes,
     joinsPerTunnel: given?.joins_per_tunnel ?? defaults.joinsPerTunnel,
+    joins: given?.joins ?? defaults.joins,
     headBytes: given?.head_bytes ?? defaults.headBytes,
     pendingVisitors: given?.pending_visitors ?? defaults.pendingVisitors,
     remembered: given?.remembered ?? defaults.remembered,

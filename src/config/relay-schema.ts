@@ -39,6 +39,7 @@ const limits = z.strictObject({
   waiter_timeout_ms: ms.optional(),
   handshakes: count.optional(),
   joins_per_tunnel: count.optional(),
+  joins: count.optional(),
   head_bytes: z.int().min(1024).max(1_048_576).optional(),
   pending_visitors: count.optional(),
   remembered: count.optional(),

@@ -30,6 +30,8 @@ export interface RelayLimits {
   readonly handshakes: number
   /** Visitors of one tunnel at once. Beyond: ERR_JOIN_LIMIT (HTTP 503, TCP reset). */
   readonly joinsPerTunnel: number
+  /** Visitors of all tunnels at once. Beyond: ERR_RELAY_FULL (HTTP 503, TCP reset). */
+  readonly joins: number
   /** Bytes of an HTTP request's head. Beyond: 431. */
   readonly headBytes: number
   /** Visitors of a front (HTTP: before their request is joined; https: in the handshake). Beyond: 503, or a reset. */
@@ -70,6 +72,7 @@ export const defaultLimits: RelayLimits = {
   waiterTimeoutMs: 10_000,
   handshakes: 1024,
   joinsPerTunnel: 16_384,
+  joins: 65_536,
   headBytes: 32 * 1024,
   pendingVisitors: 4096,
   remembered: 10_000,

@@ -197,6 +197,7 @@ const proxyFailures: Readonly<Record<string, Page>> = {
   ERR_POOL_TIMEOUT: pageTexts.agentSlow,
   ERR_POOL_FULL: pageTexts.tunnelFull,
   ERR_JOIN_LIMIT: pageTexts.tunnelFull,
+  ERR_RELAY_FULL: pageTexts.tunnelFull,
 }
 
 const codeOf = (error: unknown): string => (error instanceof MillraceError ? error.code : 'unknown')

@@ -12,7 +12,7 @@ export interface HttpRoute {
   readonly joinOptions: JoinOptions
   /**
    * Resolves with a proxy connection on which StartProxy has been written; from then on it is the front's. Rejects
-   * with a MillraceError: ERR_POOL_TIMEOUT gives the visitor a 504, ERR_POOL_FULL and ERR_JOIN_LIMIT a 503,
+   * with a MillraceError: ERR_POOL_TIMEOUT gives the visitor a 504, ERR_POOL_FULL, ERR_JOIN_LIMIT and ERR_RELAY_FULL a 503,
    * everything else a 502.
    */
   openProxy(visitor: Endpoint): Promise<Endpoint>

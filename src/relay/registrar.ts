@@ -7,7 +7,7 @@ import type { ReqTunnel } from '../wire/messages.ts'
 import type { Affinity } from './affinity.ts'
 import { HostChooser } from './host-chooser.ts'
 import { PortOpener } from './port-opener.ts'
-import { Tunnel, type TunnelOwner, type TunnelProtocol } from './tunnel.ts'
+import { Tunnel, type TunnelOwner, type TunnelProtocol, type VisitorCount } from './tunnel.ts'
 import type { TunnelRegistry } from './tunnel-registry.ts'
 import { type FrontPorts, tcpUrl, webUrl } from './urls.ts'
 
@@ -32,8 +32,10 @@ export class Registrar {
   readonly #hosts: HostChooser
   readonly #portOpener: PortOpener
   readonly #listeners = new Map<Tunnel, Listener>()
+  readonly #visitors: VisitorCount
 
   constructor(options: RegistrarOptions) {
+    this.#visitors = { now: 0, most: options.settings.limits.joins }
     this.#options = options
     const { settings, ports, registry, affinity, byToken, listen } = options
     const shared = { domain: settings.domain, registry, affinity, byToken }
@@ -130,6 +132,7 @@ export class Registrar {
       httpAuth: what.protocol === 'tcp' ? '' : request.HttpAuth,
       plainAllowed: owner.allowsPlain && request.Encrypt === false,
       maxVisitors: this.#options.settings.limits.joinsPerTunnel,
+      all: this.#visitors,
     })
     this.#options.registry.add(tunnel)
     owner.tunnels.add(tunnel)

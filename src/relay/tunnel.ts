@@ -23,6 +23,14 @@ export interface TunnelOwner extends AffinityOwner {
   readonly allowsPlain: boolean
 }
 
+/** The visitors of all tunnels of a relay together. */
+export interface VisitorCount {
+  /** That wait or are joined. */
+  now: number
+  /** At most. Beyond: ERR_RELAY_FULL. */
+  readonly most: number
+}
+
 /** What makes a tunnel. */
 export interface TunnelOptions {
   readonly owner: TunnelOwner
@@ -37,6 +45,8 @@ export interface TunnelOptions {
   readonly plainAllowed: boolean
   /** Visitors at once. */
   readonly maxVisitors: number
+  /** The relay's count, which this tunnel's visitors are part of. */
+  readonly all: VisitorCount
 }
 
 /** One public address bound to one agent. Whatever is decided for each visitor alike is decided here. */
@@ -48,6 +58,7 @@ export class Tunnel {
   readonly httpAuth: string
   readonly plainAllowed: boolean
   readonly #maxVisitors: number
+  readonly #all: VisitorCount
   #visitors = 0
 
   constructor(options: TunnelOptions) {
@@ -58,6 +69,7 @@ export class Tunnel {
     this.httpAuth = options.httpAuth
     this.plainAllowed = options.plainAllowed
     this.#maxVisitors = options.maxVisitors
+    this.#all = options.all
   }
 
   /** Visitors that wait or are joined. */
@@ -68,16 +80,21 @@ export class Tunnel {
   /**
    * Gets a visitor a proxy connection on which StartProxy has been written. `onProxy` is called once, perhaps before
    * this returns: with the connection, and then {@link release} must follow once the visitor is done; or with the
-   * reason why there is none (ERR_JOIN_LIMIT, ERR_POOL_*). The waiter, if any, is for {@link cancel}.
+   * reason why there is none (ERR_JOIN_LIMIT, ERR_RELAY_FULL, ERR_POOL_*). The waiter, if any, is for {@link cancel}.
    */
   admit(visitor: Endpoint, onProxy: OnProxy): Waiter | undefined {
     if (this.#visitors >= this.#maxVisitors) {
       onProxy(new MillraceError('ERR_JOIN_LIMIT', `${this.#maxVisitors}`))
       return undefined
     }
+    if (this.#all.now >= this.#all.most) {
+      onProxy(new MillraceError('ERR_RELAY_FULL', `${this.#all.most}`))
+      return undefined
+    }
     this.#visitors++
+    this.#all.now++
     return this.owner.pool.take(this.plainAllowed, (proxy) => {
-      if (proxy instanceof MillraceError) this.#visitors--
+      if (proxy instanceof MillraceError) this.release()
       else proxy.write(this.#startProxy(visitor))
       onProxy(proxy)
     })
@@ -86,12 +103,13 @@ export class Tunnel {
   /** The visitor left while it was waiting: its `onProxy` won't be called. */
   cancel(waiter: Waiter): void {
     this.owner.pool.cancel(waiter)
-    this.#visitors--
+    this.release()
   }
 
   /** An admitted visitor is done. */
   release(): void {
     this.#visitors--
+    this.#all.now--
   }
 
   #startProxy(visitor: Endpoint): Buffer {

@@ -59,6 +59,7 @@ limits:
   waiter_timeout_ms: 5
   handshakes: 6
   joins_per_tunnel: 7
+  joins: 8
   head_bytes: 2048
   pending_visitors: 9
   remembered: 10
@@ -89,6 +90,7 @@ limits:
         waiterTimeoutMs: 5,
         handshakes: 6,
         joinsPerTunnel: 7,
+        joins: 8,
         headBytes: 2048,
         pendingVisitors: 9,
         remembered: 10,

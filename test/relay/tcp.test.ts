@@ -176,6 +176,25 @@ describe('TCP tunnels', () => {
     assert.equal(await third.read(1), 'y')
   })
 
+  it('reset visitors beyond limits.joins, whichever tunnel they come to', async (t) => {
+    const bed = await RelayBed.start(t, { limits: { joins: 1 } })
+    const agent = await bed.agent()
+    agent.echo()
+    const [one, other] = [await agent.tcp(), await agent.tcp()]
+    const first = await FrameSocket.plain(one.port)
+    first.write('x')
+    await first.read(1)
+    const second = await FrameSocket.plain(other.port)
+    assert.equal(await second.ended(), 'reset')
+    await bed.tap.until('visitor.refused', { code: 'ERR_RELAY_FULL' })
+    first.end()
+    await bed.tap.until('join.end')
+    const third = await FrameSocket.plain(other.port)
+    t.after(() => third.destroy())
+    third.write('y')
+    assert.equal(await third.read(1), 'y')
+  })
+
   it('close 1.x proxy connections beyond limits.pool', async (t) => {
     const bed = await RelayBed.start(t, { limits: { pool: 2 } })
     const agent = await bed.agent()

@@ -62,6 +62,7 @@ describe('web tunnels through a relay', () => {
     ['limits.waiter_timeout_ms', { waiterTimeoutMs: 100 }, 504],
     ['limits.waiters', { waiters: 1 }, 503],
     ['limits.joins_per_tunnel', { joinsPerTunnel: 1 }, 503],
+    ['limits.joins', { joins: 1 }, 503],
     ['limits.pending_visitors', { pendingVisitors: 1 }, 503],
   ] as const) {
     it(`${name}: the visitor beyond it gets a ${status}`, async (t) => {
