@@ -4,6 +4,14 @@
 
 namespace millrace {
 
+namespace {
+
+bool has_payload(const EventRecord& record) {
+  return (record.type == EventType::Read || record.type == EventType::Secured) && record.values[0] > 0;
+}
+
+}  // namespace
+
 Client::~Client() { close(); }
 
 void Client::push(const EventRecord& record, std::vector<uint8_t> payload) {
@@ -13,7 +21,7 @@ void Client::push(const EventRecord& record, std::vector<uint8_t> payload) {
     return;
   }
   records_.push_back(record);
-  if (record.type == EventType::Read && record.values[0] > 0) payloads_.push_back(std::move(payload));
+  if (has_payload(record)) payloads_.push_back(std::move(payload));
   backlog_.store(records_.size(), std::memory_order_relaxed);
 }
 
@@ -35,7 +43,7 @@ size_t Client::drain(EventRecord* records, size_t capacity, uint8_t* arena, size
   size_t used = 0;
   while (count < capacity && !records_.empty()) {
     const EventRecord& record = records_.front();
-    if (record.type == EventType::Read && record.values[0] > 0) {
+    if (has_payload(record)) {
       const std::vector<uint8_t>& payload = payloads_.front();
       if (payload.size() > arena_size - used) break;
       std::memcpy(arena + used, payload.data(), payload.size());

@@ -26,6 +26,8 @@ enum class EventType : uint32_t {
   Released = 7,     // id, values[0] = descriptor, now the client's
   ListenerClosed = 8,  // id = listener id, values[0] = refused
   Gone = 9,         // id: closed after destroy(), or code = errno when the engine gave it up on its own
+  Secured = 10,     // id, code = TlsFault, values = payload bytes, alert, 1 when resumed, errno. The payload: server name,
+                    // application protocol, version and cipher, a line each; or the sentence of the fault
 };
 
 enum class ReadStatus : uint32_t { Data = 0, Ended = 1, TimedOut = 2, Reset = 3 };
@@ -77,14 +79,14 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Worker side. `payload` belongs to Read events.
+  // Worker side. `payload` belongs to Read and Secured events, whose values[0] is its size.
   void push(const EventRecord& record, std::vector<uint8_t> payload = {});
   // True when the doorbell was called.
   bool ring();
   // Events that the client has not drained yet: the accept path's backpressure.
   size_t backlog() const { return backlog_.load(std::memory_order_relaxed); }
 
-  // Client side: moves events, and the payloads of Read events one behind the other, into the given buffers. Stops at
+  // Client side: moves events, and their payloads one behind the other, into the given buffers. Stops at
   // the first that doesn't fit. An arena of kMaxRead bytes always takes one.
   size_t drain(EventRecord* records, size_t capacity, uint8_t* arena, size_t arena_size);
 

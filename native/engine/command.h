@@ -48,6 +48,10 @@ struct DestroyCommand {
 struct ReleaseCommand {
   EndpointId id;
 };
+struct SecureCommand {
+  EndpointId id;
+  std::unique_ptr<SecureSpec> spec;
+};
 // Ends the join whose first endpoint this is.
 struct AbortCommand {
   EndpointId id;
@@ -113,7 +117,7 @@ struct PublishCommand {
 struct StopCommand {};
 
 using Command = std::variant<DialCommand, JoinToCommand, AdoptCommand, ReadCommand, WriteCommand, FlushCommand, DestroyCommand,
-                             ReleaseCommand, AbortCommand, FinishCommand, JoinCommand, AwaitCommand, FetchCommand,
+                             ReleaseCommand, SecureCommand, AbortCommand, FinishCommand, JoinCommand, AwaitCommand, FetchCommand,
                              std::unique_ptr<DeliverCommand>, ListenCommand, UnlistenCommand, DetachCommand, PublishCommand,
                              StopCommand>;
 

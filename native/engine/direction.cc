@@ -28,6 +28,7 @@ Direction::Direction(Worker& worker, Endpoint& source, Endpoint& sink, Direction
       sink_(sink),
       mode_(mode),
       caller_driven_(spec.caller_driven),
+      encrypted_(source.socket.encrypted() || sink.socket.encrypted()),
       rate_(std::move(spec.rate)),
       delivered_cell_(delivered),
       spliced_cell_(spliced),
@@ -44,6 +45,7 @@ Direction::Direction(Worker& worker, Endpoint& source, Endpoint& sink, Direction
 Direction::~Direction() { kill(); }
 
 void Direction::kill() {
+  set_streaming(false);
   kept_.clear();
   if (pending_ > 0) worker_.pipes.discard(pipe_);
   else worker_.pipes.give_back(pipe_);
@@ -57,6 +59,10 @@ void Direction::finish(bool fin) {
 }
 
 void Direction::count(uint64_t bytes, bool by_splice) {
+  if (encrypted_) {
+    in_flight_ += bytes;
+    return settle();
+  }
   delivered_ += bytes;
   delivered_cell_.store(delivered_, std::memory_order_relaxed);
   worker_.stats.add(by_splice ? Stat::BytesSplice : Stat::BytesCopy, bytes);
@@ -68,18 +74,40 @@ void Direction::count(uint64_t bytes, bool by_splice) {
   blocked_since_ = kNever;
 }
 
+// What is encrypted counts once the kernel has taken all of its ciphertext.
+void Direction::settle() {
+  if (in_flight_ == 0 || sink_.socket.unsent()) return;
+  delivered_ += in_flight_;
+  delivered_cell_.store(delivered_, std::memory_order_relaxed);
+  worker_.stats.add(Stat::BytesTls, in_flight_);
+  in_flight_ = 0;
+  last_progress_ = worker_.now;
+  blocked_since_ = kNever;
+}
+
 void Direction::count_caller_bytes(uint64_t bytes) {
   const uint64_t before = std::min(bytes, uncounted_);
   uncounted_ -= before;
   if (bytes > 0) blocked_since_ = kNever;
   if (caller_driven_ && bytes > before) count(bytes - before, false);
+  settle();
 }
 
 Direction::Outcome Direction::end(bool fin, bool last) {
-  if (fin && !last && !sink_.socket.shutdown_write()) return Outcome::SinkFailed;
+  // The close would send the FIN, but nothing before it.
+  if (fin && (!last || sink_.socket.encrypted())) {
+    const Io io = sink_.socket.shutdown_write();
+    if (io == Io::Failed) return Outcome::SinkFailed;
+    if (io != Io::Progress) return blocked();
+  }
   kill();
   ended_ = true;
   return Outcome::Ended;
+}
+
+Direction::Outcome Direction::blocked() {
+  if (blocked_since_ == kNever) blocked_since_ = worker_.now;
+  return Outcome::Blocked;
 }
 
 Direction::Outcome Direction::run(bool last) {
@@ -96,8 +124,7 @@ Direction::Outcome Direction::run(bool last) {
       case Io::Failed:
         return Outcome::SinkFailed;
       default:
-        if (blocked_since_ == kNever) blocked_since_ = worker_.now;
-        return Outcome::Blocked;
+        return blocked();
     }
     if (source_ended_ && !caller_driven_) return end(true, last);
     if (source_failed_) return Outcome::SourceFailed;
@@ -127,7 +154,7 @@ Direction::Outcome Direction::run(bool last) {
     if (rate_) rate_->give_back(want - filled);
     if (remaining_ != UINT64_MAX) remaining_ -= filled;
     budget -= std::min(budget, filled);
-    if (io == Io::Ended) source_ended_ = true;
+    if (io == Io::Ended) note_end();
     // A failure may be the sink's, met while forwarding what had just been read.
     if (io == Io::Failed) {
       if (sink_.socket.error() != 0) return Outcome::SinkFailed;
@@ -136,13 +163,36 @@ Direction::Outcome Direction::run(bool last) {
   }
 }
 
+// A peer that promised to tell its end, and was cut off, has failed.
+void Direction::note_end() {
+  const bool truncated = source_.socket.truncated();
+  if (truncated) worker_.stats.add(Stat::Truncated);
+  if (truncated && source_.resets_when_truncated()) source_failed_ = true;
+  else source_ended_ = true;
+}
+
+Io Direction::flush_unsent() {
+  size_t n = 0;
+  const Io io = sink_.socket.flush_unsent(n);
+  if (n > 0) {
+    last_progress_ = worker_.now;
+    blocked_since_ = kNever;
+  }
+  settle();
+  return io;
+}
+
 Io Direction::flush() {
+  if (sink_.socket.unsent()) {
+    if (const Io io = flush_unsent(); io != Io::Progress) return io;
+  }
   if (sink_.socket.queued() > 0) {
     size_t n = 0;
     const Io io = sink_.socket.flush(n);
     count_caller_bytes(n);
     if (io != Io::Progress) return io;
   }
+  settle();
   while (!kept_.empty()) {
     size_t n = 0;
     const Io io = sink_.socket.send(kept_.data(), kept_.size(), n);
@@ -150,7 +200,7 @@ Io Direction::flush() {
     kept_.consume(n);
     count(n, false);
   }
-  return flush_pipe();
+  return sink_.socket.unsent() ? flush_unsent() : flush_pipe();
 }
 
 Io Direction::flush_pipe() {
@@ -216,8 +266,33 @@ void Direction::note_fill(uint64_t filled, bool spliced) {
   last_fill_ = worker_.now;
   streak_ = filled >= kLargeRead ? streak_ + filled : 0;
   if (!spliced || mode_ != Mode::Adaptive) return;
+  if (short_fill(filled)) demote();
+}
+
+bool Direction::short_fill(uint64_t filled) {
   short_fills_ = filled < kSmallFill ? static_cast<uint8_t>(short_fills_ + 1) : uint8_t{0};
-  if (short_fills_ >= kSmallFills) demote();
+  return short_fills_ >= kSmallFills;
+}
+
+// What would be promoted to splice gets full records instead.
+void Direction::follow_stream(uint64_t filled) {
+  const bool paused = worker_.now - last_fill_ > kPause;
+  note_fill(filled, false);
+  if (paused) streak_ = 0;
+  if (streaming_) {
+    if (paused || short_fill(filled)) set_streaming(false);
+  } else if (streak_ >= kStreaming) {
+    short_fills_ = 0;
+    set_streaming(true);
+  }
+}
+
+void Direction::set_streaming(bool on) {
+  if (streaming_ == on) return;
+  streaming_ = on;
+  if (TlsLayer* const tls = source_.socket.tls()) tls->set_streaming_in(on);
+  if (TlsLayer* const tls = sink_.socket.tls()) tls->set_streaming_out(on);
+  limit_unsent();
 }
 
 // What streams may leave a pipe's worth unsent in the sink's kernel: with less, every flush is cut short and waits for
@@ -228,7 +303,7 @@ void Direction::set_splicing(bool on) {
   limit_unsent();
 }
 
-void Direction::limit_unsent() { sink_.socket.limit_unsent(splicing_ ? PipePool::kWanted : Socket::kUnsent); }
+void Direction::limit_unsent() { sink_.socket.limit_unsent(splicing_ || streaming_ ? PipePool::kWanted : Socket::kUnsent); }
 
 // It no longer streams.
 void Direction::demote() {
@@ -237,6 +312,11 @@ void Direction::demote() {
 }
 
 Io Direction::fill(uint64_t want, uint64_t& filled) {
+  if (encrypted_) {
+    const Io io = forward(want, filled);
+    if (filled > 0) follow_stream(filled);
+    return io;
+  }
   if (wants_splice()) {
     if (probe_next_) {
       probe_next_ = false;
@@ -288,7 +368,8 @@ Io Direction::fill_pipe(uint64_t want, uint64_t& filled) {
 Io Direction::forward(uint64_t want, uint64_t& filled) {
   size_t n = 0;
   uint8_t* const buffer = worker_.buffer.data();
-  const Io io = source_.socket.receive(buffer, std::min<uint64_t>(want, worker_.buffer.size()), n);
+  const size_t room = encrypted_ ? TlsScratch::kPlaintext : worker_.buffer.size();
+  const Io io = source_.socket.receive(buffer, std::min<uint64_t>(want, room), n);
   if (io != Io::Progress) return io;
   filled = n;
   size_t sent = 0;

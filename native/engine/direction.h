@@ -48,6 +48,8 @@ class Direction {
   bool caller_driven() const { return caller_driven_; }
   // The source's FIN has been seen (driven by the caller: perhaps with bytes before it still unread).
   bool source_ended() const { return source_ended_ || (caller_driven_ && source_.socket.peer_ended()); }
+  // The source's connection ended without close_notify.
+  bool truncated() const { return source_.socket.truncated(); }
   // The source may still send, and nobody will read it.
   bool abandons_source() const { return !source_ended_; }
   bool splicing() const { return splicing_; }
@@ -63,17 +65,24 @@ class Direction {
 
  private:
   Io flush();
+  Io flush_unsent();
   Io flush_pipe();
   Io fill(uint64_t want, uint64_t& filled);
   Io fill_pipe(uint64_t want, uint64_t& filled);
   Io forward(uint64_t want, uint64_t& filled);
   bool wants_splice();
+  void follow_stream(uint64_t filled);
+  bool short_fill(uint64_t filled);
+  void set_streaming(bool on);
   void note_fill(uint64_t filled, bool full);
   void demote();
   void set_splicing(bool on);
   bool leave_splice();
   void count(uint64_t bytes, bool by_splice);
+  void settle();
   void discard();
+  void note_end();
+  Outcome blocked();
   Outcome end(bool fin, bool last);
 
   Worker& worker_;
@@ -81,6 +90,7 @@ class Direction {
   Endpoint& sink_;
   const Mode mode_;
   const bool caller_driven_;
+  const bool encrypted_;
   const std::shared_ptr<TokenBucket> rate_;
   std::atomic<uint64_t>& delivered_cell_;
   std::atomic<uint64_t>& spliced_cell_;
@@ -91,6 +101,7 @@ class Direction {
 
   uint64_t remaining_;          // of max_bytes, still to be filled
   uint64_t uncounted_;          // bytes queued at the sink before the join
+  uint64_t in_flight_ = 0;      // encrypted, and not all of that is out
   uint64_t delivered_ = 0;
   uint64_t spliced_ = 0;
   uint64_t streak_ = 0;         // bytes of reads in a row that were large
@@ -102,6 +113,7 @@ class Direction {
   uint8_t short_fills_ = 0;
   uint8_t suspicions_ = 0;      // EAGAIN from splice in a row, with bytes readable
   bool splicing_ = false;
+  bool streaming_ = false;      // encrypted, and it would splice if it were not
   bool splice_off_ = false;     // for good
   bool probe_next_ = false;     // the last splice was short: ask recv, whose EAGAIN is unambiguous
   bool source_ended_ = false;

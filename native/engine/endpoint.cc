@@ -15,6 +15,11 @@ Endpoint::~Endpoint() {
 
 void Endpoint::count_against(std::shared_ptr<ListenSocket> listener) { listener_ = std::move(listener); }
 
+void Endpoint::attach(Worker* worker) {
+  worker_ = worker;
+  if (worker && socket.encrypted()) socket.tls()->bind(worker->tls_scratch());
+}
+
 void Endpoint::emit(EventType type, uint32_t code, uint64_t value, std::vector<uint8_t> payload) {
   EventRecord record{};
   record.type = type;
@@ -38,6 +43,9 @@ void Endpoint::on_ready(uint32_t events) {
     case Stage::Open:
       socket.note(events);
       return serve();
+    case Stage::Securing:
+      socket.note(events);
+      return worker_->enqueue_handshake(*this);
     case Stage::Joined:
       socket.note(events);
       return worker_->enqueue(*join_);
@@ -60,6 +68,8 @@ void Endpoint::on_timer(Millis now) {
   switch (stage_) {
     case Stage::Connecting:
       return gone(ETIMEDOUT);
+    case Stage::Securing:
+      return refuse_secure(make_tls_error(TlsFault::TimedOut, "the handshake took too long"), true);
     case Stage::Open:
     case Stage::Waiting:
     case Stage::Joined:
@@ -127,7 +137,7 @@ void Endpoint::request_read(size_t max, Millis deadline) {
 
 void Endpoint::write(std::span<const uint8_t> bytes) {
   if (socket.error() != 0 || stage_ == Stage::Closing || stage_ == Stage::Closed) return;
-  if (socket.queued() == 0 && socket.writable()) {
+  if (!socket.waiting() && socket.writable()) {
     while (!bytes.empty()) {
       size_t n = 0;
       if (socket.send(bytes.data(), bytes.size(), n) != Io::Progress) break;
@@ -177,6 +187,8 @@ void Endpoint::serve() {
   if (stage_ != Stage::Open) return;
   // The descriptor of a broken connection has told its error to us: whoever got it would see an orderly end.
   if (release_asked_ && socket.error() != 0) return gone(socket.error());
+  // What its peer sends and gets would be ciphertext to whoever has it.
+  if (release_asked_ && socket.encrypted()) return gone(EINVAL, true);
   if (release_asked_ && socket.queued() == 0) {
     // Its events would still come here: it can't be given away.
     if (const int error = worker_->unwatch(socket.fd()); error != 0) return gone(error, true);
@@ -189,12 +201,12 @@ void Endpoint::serve() {
 }
 
 void Endpoint::serve_writes() {
-  if (socket.queued() > 0 && socket.writable() && socket.error() == 0) {
+  if (socket.waiting() && socket.writable() && socket.error() == 0) {
     size_t n = 0;
     socket.flush(n);
     if (join_) join_->count_caller_bytes(*this, n);
   }
-  if (flush_asked_ && (socket.queued() == 0 || socket.error() != 0)) {
+  if (flush_asked_ && (!socket.waiting() || socket.error() != 0)) {
     flush_asked_ = false;
     emit(EventType::Flushed, static_cast<uint32_t>(socket.error()));
   }
@@ -211,9 +223,12 @@ void Endpoint::serve_read() {
       emit(EventType::Read, static_cast<uint32_t>(ReadStatus::Data), n,
            {worker_->buffer.data(), worker_->buffer.data() + n});
       break;
-    case Io::Ended:
-      emit(EventType::Read, static_cast<uint32_t>(ReadStatus::Ended));
+    case Io::Ended: {
+      if (socket.truncated()) worker_->stats.add(Stat::Truncated);
+      const bool cut = socket.truncated() && resets_when_truncated_;
+      emit(EventType::Read, static_cast<uint32_t>(cut ? ReadStatus::Reset : ReadStatus::Ended));
       break;
+    }
     case Io::Failed:
       emit(EventType::Read, static_cast<uint32_t>(ReadStatus::Reset));
       break;
@@ -257,12 +272,10 @@ void Endpoint::step_close() {
   if (socket.error() != 0) return gone(0);
   if (!fin_sent_) {
     size_t n = 0;
-    if (socket.queued() > 0) {
-      const Io io = socket.flush(n);
-      if (io == Io::Failed) return gone(0);
-      if (io == Io::Blocked) return;
-    }
-    if (!socket.shutdown_write()) return gone(0);
+    Io io = socket.flush(n);
+    if (io == Io::Progress) io = socket.shutdown_write();
+    if (io == Io::Failed) return gone(0);
+    if (io == Io::Blocked) return;
     fin_sent_ = true;
     deadline_ = worker_->now + kLingerDrain;
     worker_->wheel.cancel(timer_);
@@ -271,7 +284,7 @@ void Endpoint::step_close() {
   // Closing with unread bytes would send RST and destroy what the peer has not read yet.
   while (socket.readable()) {
     size_t n = 0;
-    const Io io = socket.receive(worker_->buffer.data(), std::min(worker_->buffer.size(), kLingerBytes), n);
+    const Io io = socket.discard(worker_->buffer.data(), std::min(worker_->buffer.size(), kLingerBytes), n);
     if (io == Io::Blocked) return;
     if (io != Io::Progress) return gone(0);
     discarded_ += n;
@@ -281,6 +294,7 @@ void Endpoint::step_close() {
 
 void Endpoint::close_now(bool reset) {
   if (stage_ == Stage::Closed) return;
+  if (stage_ == Stage::Securing) leave_secure();
   stage_ = Stage::Closed;
   join_ = nullptr;
   // Explicitly, as a registration outlives close() while a duplicate of the descriptor exists.

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "client.h"
+#include "secure.h"
 #include "socket.h"
 #include "timer_wheel.h"
 
@@ -29,6 +30,7 @@ class Endpoint final : public Pollable, public TimerTarget {
   enum class Stage : uint8_t {
     Connecting,
     Open,
+    Securing,  // in a TLS handshake
     Waiting,  // for the other side of its join, on its way from another worker or still connecting
     Joined,
     Closing,  // sending its last bytes, then FIN, then discarding what the peer still sends
@@ -46,6 +48,7 @@ class Endpoint final : public Pollable, public TimerTarget {
   ~Endpoint();
 
   Socket socket;
+  bool queued_handshake = false;  // the worker's mark: it is among the handshakes that have something to do
 
   EndpointId id() const { return id_; }
   const std::shared_ptr<Client>& client() const { return client_; }
@@ -53,7 +56,7 @@ class Endpoint final : public Pollable, public TimerTarget {
   Timer& timer() { return timer_; }
 
   // Binds it to the worker that owns it from now on (null while under way between two).
-  void attach(Worker* worker) { worker_ = worker; }
+  void attach(Worker* worker);
   void count_against(std::shared_ptr<ListenSocket> listener);
   void set_deadline(Millis deadline) { deadline_ = deadline; }
 
@@ -67,6 +70,12 @@ class Endpoint final : public Pollable, public TimerTarget {
   void write(std::span<const uint8_t> bytes);
   void request_flush();
   void request_release();
+  // A TLS handshake, reported once: done, or why not, and then the endpoint is closed.
+  void request_secure(std::unique_ptr<SecureSpec> spec);
+  // One step of it, which may cost as much as hundreds of visits of a join.
+  void step_secure();
+  // As SecureSpec.
+  bool resets_when_truncated() const { return resets_when_truncated_; }
   // `errno` other than 0: the engine gives the endpoint up on its own.
   void destroy(bool reset, int error = 0);
 
@@ -92,6 +101,10 @@ class Endpoint final : public Pollable, public TimerTarget {
   void on_timer(Millis now) override;
 
  private:
+  bool start_tls();
+  void secured();
+  void refuse_secure(const TlsError& error, bool reset);
+  void leave_secure();
   void finish_connect(uint32_t events);
   void begin_join(uint32_t events);
   void serve_read();
@@ -108,6 +121,7 @@ class Endpoint final : public Pollable, public TimerTarget {
   Worker* worker_ = nullptr;
   Join* join_ = nullptr;
   std::unique_ptr<JoinSpec> spec_;
+  std::unique_ptr<SecureSpec> secure_;
   EndpointId dialed_ = 0;
   Timer timer_;
   Millis deadline_ = kNever;
@@ -120,6 +134,7 @@ class Endpoint final : public Pollable, public TimerTarget {
   bool reset_reported_ = false;
   bool fin_sent_ = false;
   bool owes_options_ = false;
+  bool resets_when_truncated_ = false;
 };
 
 }  // namespace millrace

@@ -181,6 +181,11 @@ void Engine::destroy(EndpointId id, bool reset) { post(id, DestroyCommand{id, re
 
 void Engine::release(EndpointId id) { post(id, ReleaseCommand{id}); }
 
+void Engine::secure(EndpointId id, std::unique_ptr<SecureSpec> spec, Millis timeout) {
+  spec->deadline = deadline_from_now(state_.sys, timeout);
+  post(id, SecureCommand{id, std::move(spec)});
+}
+
 void Engine::join(std::unique_ptr<JoinSpec> spec) {
   const EndpointId a = spec->a;
   const EndpointId b = spec->b;

@@ -76,6 +76,8 @@ class Engine {
   void flush(EndpointId id);
   void destroy(EndpointId id, bool reset);
   void release(EndpointId id);
+  // Ends in one Secured event, or in Gone when it has come to its end before. `timeout` is from now.
+  void secure(EndpointId id, std::unique_ptr<SecureSpec> spec, Millis timeout);
   // Ends in exactly one JoinEnded event, whatever becomes of the endpoints.
   void join(std::unique_ptr<JoinSpec> spec);
   // The same, once a connection to `address` is there, which becomes side b (`spec.b` is set here).

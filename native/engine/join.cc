@@ -75,6 +75,7 @@ bool Join::run() {
     b_.serve();
     if (ended_) return false;
   }
+  flush_replies();
   bool again = false;
   if (failed_ == nullptr) {
     again = step(a_to_b_);
@@ -87,13 +88,21 @@ bool Join::run() {
     run_reset();
     again = false;
   } else if (a_to_b_.ended() && b_to_a_.ended()) {
-    end(EndReason::Eof);
+    end(truncated() ? EndReason::Truncated : EndReason::Eof);
   }
   if (ended_) return false;
   if (fin_at_ == kNever && (a_to_b_.source_ended() || b_to_a_.source_ended())) fin_at_ = worker_.now;
   note_paths();
   worker_.wheel.arm(timer_, next_deadline());
   return again;
+}
+
+// TLS answers its peer, whether or not a direction has something for it.
+void Join::flush_replies() {
+  for (Endpoint* side : {&a_, &b_}) {
+    size_t n = 0;
+    if (side->socket.unsent() && side->socket.writable()) side->socket.flush_unsent(n);
+  }
 }
 
 bool Join::step(Direction& direction) {
@@ -128,7 +137,6 @@ void Join::run_reset() {
   const bool a_failed = failed_ == &a_;
   Endpoint& other = a_failed ? b_ : a_;
   Direction& rest = a_failed ? a_to_b_ : b_to_a_;
-  const int error = failed_->socket.error();
   if (!emptied_) {
     switch (rest.caller_driven() ? Direction::Outcome::Ended : rest.run(false)) {
       case Direction::Outcome::Again:
@@ -139,16 +147,20 @@ void Join::run_reset() {
         if (worker_.now >= reset_deadline_) break;
         return;
       case Direction::Outcome::SinkFailed:
-        return end(is_reset(error) ? EndReason::Reset : EndReason::Error, error);
+        return end_failed();
       case Direction::Outcome::Ended:
       case Direction::Outcome::SourceFailed:
         emptied_ = true;
         break;
     }
   }
-  if (other.socket.error() != 0 || other.socket.drained() || worker_.now >= reset_deadline_) {
-    end(is_reset(error) ? EndReason::Reset : EndReason::Error, error);
-  }
+  if (other.socket.error() != 0 || other.socket.drained() || worker_.now >= reset_deadline_) end_failed();
+}
+
+void Join::end_failed() {
+  const int error = failed_->socket.error();
+  if (error == 0 && failed_->socket.truncated()) return end(EndReason::Truncated);
+  end(is_reset(error) ? EndReason::Reset : EndReason::Error, error);
 }
 
 void Join::abort(EndReason reason, int error) {
@@ -220,10 +232,11 @@ void Join::end(EndReason reason, int error) {
   a_to_b_.kill();
   b_to_a_.kill();
   uint64_t closed = 2;
-  if (reason == EndReason::Eof) {
-    // A side that may still be sending gets an orderly close; the others have sent their FIN.
+  if (failed_ == nullptr && (reason == EndReason::Eof || reason == EndReason::Truncated)) {
+    // A side that may still be sending, or has yet to be told the end, gets an orderly close; the others have sent their
+    // FIN.
     for (Endpoint* side : {&a_, &b_}) {
-      if ((side == &a_ ? a_to_b_ : b_to_a_).abandons_source()) {
+      if ((side == &a_ ? a_to_b_ : b_to_a_).abandons_source() || side->socket.owes_close()) {
         side->linger();
         --closed;
       } else {

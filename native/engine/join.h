@@ -67,8 +67,11 @@ class Join final : public TimerTarget {
   void check_limits(Millis now);
   Millis next_deadline() const;
   void note_paths();
+  bool truncated() const { return a_to_b_.truncated() || b_to_a_.truncated(); }
+  void flush_replies();
   bool owes_options() const { return a_.owes_options() || b_.owes_options(); }
   void end(EndReason reason, int error = 0);
+  void end_failed();
 
   Worker& worker_;
   JoinFrame frame_;

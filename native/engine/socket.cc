@@ -24,6 +24,14 @@ void Socket::note(uint32_t events) {
 }
 
 Io Socket::receive(void* buffer, size_t length, size_t& moved) {
+  return tls_ ? tls_->receive(*this, buffer, length, moved) : receive_raw(buffer, length, moved);
+}
+
+Io Socket::send(const void* bytes, size_t length, size_t& moved) {
+  return tls_ ? tls_->send(*this, bytes, length, moved) : send_raw(bytes, length, moved);
+}
+
+Io Socket::receive_raw(void* buffer, size_t length, size_t& moved) {
   const ssize_t n = uninterrupted([&] { return sys_.recv(fd_, buffer, length, MSG_DONTWAIT); });
   if (n > 0) {
     moved = static_cast<size_t>(n);
@@ -40,7 +48,7 @@ Io Socket::receive(void* buffer, size_t length, size_t& moved) {
   return Io::Failed;
 }
 
-Io Socket::send(const void* bytes, size_t length, size_t& moved) {
+Io Socket::send_raw(const void* bytes, size_t length, size_t& moved) {
   if (error_ != 0) return Io::Failed;
   const ssize_t n = uninterrupted([&] { return sys_.send(fd_, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL); });
   if (n > 0) {
@@ -105,7 +113,8 @@ Io Socket::flush(size_t& moved) {
     queue_.consume(n);
     moved += n;
   }
-  return Io::Progress;
+  size_t ciphertext = 0;
+  return flush_unsent(ciphertext);
 }
 
 void Socket::limit_unsent(size_t bytes) {
@@ -114,15 +123,19 @@ void Socket::limit_unsent(size_t bytes) {
   sys_.setsockopt(fd_, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, sizeof value);
 }
 
-bool Socket::shutdown_write() {
-  if (error_ != 0) return false;
+Io Socket::shutdown_write() {
+  if (error_ != 0) return Io::Failed;
+  if (tls_) {
+    if (const Io io = tls_->close(*this); io != Io::Progress) return io;
+  }
   // ENOTCONN: the connection is gone already, which epoll tells with the reason.
-  if (uninterrupted([&] { return sys_.shutdown(fd_, SHUT_WR); }) == 0 || errno == ENOTCONN) return true;
+  if (uninterrupted([&] { return sys_.shutdown(fd_, SHUT_WR); }) == 0 || errno == ENOTCONN) return Io::Progress;
   fail(errno);
-  return false;
+  return Io::Failed;
 }
 
 bool Socket::drained() const {
+  if (unsent()) return false;
   if (!tcp_) return true;
   // A kernel that doesn't tell may still have some.
   int unsent = 0;

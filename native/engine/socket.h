@@ -1,16 +1,19 @@
 // A non-blocking stream socket under edge-triggered epoll: its readiness, its failure and every transfer from and to
 // it. Alternatives would be libuv handles (bytes on the JavaScript thread) or io_uring (its splice goes to helper
 // threads, and container profiles block it). The price of edge triggering is that readiness must be remembered here,
-// and may be forgotten only on an unambiguous sign that the kernel has nothing more.
+// and may be forgotten only on an unambiguous sign that the kernel has nothing more. Once it is encrypted, what it takes
+// and gives is plaintext, and nothing can be spliced.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
-#include "pipe_pool.h"
 #include "held_bytes.h"
+#include "pipe_pool.h"
 #include "syscalls.h"
+#include "tls_layer.h"
 
 namespace millrace {
 
@@ -35,7 +38,7 @@ class Socket {
 
   int fd() const { return fd_; }
   bool tcp() const { return tcp_; }
-  bool readable() const { return readable_; }
+  bool readable() const { return readable_ || (tls_ && tls_->readable()); }
   bool writable() const { return writable_; }
   // errno of the failure, 0 while there is none. What the kernel received before it stays readable (receive first
   // returns that, then Failed).
@@ -54,6 +57,15 @@ class Socket {
     readable_ = true;
   }
 
+  // From now on it carries what `tls` makes of its bytes. What has been queued must be out.
+  void encrypt(std::unique_ptr<TlsLayer> tls) { tls_ = std::move(tls); }
+  bool encrypted() const { return tls_ != nullptr; }
+  TlsLayer* tls() const { return tls_.get(); }
+  // The peer ended without close_notify.
+  bool truncated() const { return tls_ && tls_->truncated(); }
+  // Its end must be told before it is closed.
+  bool owes_close() const { return tls_ && !tls_->said_close(); }
+
   Io receive(void* buffer, size_t length, size_t& moved);
   Io send(const void* bytes, size_t length, size_t& moved);
   // `pipe` must be empty, as EAGAIN could else mean either end. Blocked and Ended are hints only: receive() confirms.
@@ -64,19 +76,26 @@ class Socket {
   // Bytes that wait to be sent before anything else.
   size_t queued() const { return queue_.size(); }
   void queue(std::span<const uint8_t> bytes) { queue_.append(bytes); }
-  // Sends from the queue; Progress when it is empty. `moved` counts also when Blocked.
+  // Of what was sent, some is ciphertext that the kernel has not taken.
+  bool unsent() const { return tls_ && tls_->unsent(); }
+  bool waiting() const { return !queue_.empty() || unsent(); }
+  // Sends from the queue; Progress when nothing is waiting. `moved` counts also when Blocked.
   Io flush(size_t& moved);
+  // The same of what is unsent.
+  Io flush_unsent(size_t& moved) { return tls_ ? tls_->flush(*this, moved) : Io::Progress; }
+  // Receives what nobody will look at.
+  Io discard(void* buffer, size_t length, size_t& moved) { return receive_raw(buffer, length, moved); }
 
   // How many bytes the kernel may hold that are not sent yet before the socket counts as full (TCP_NOTSENT_LOWAT, tcp(7)).
   void limit_unsent(size_t bytes);
-  // Sends FIN; false when the system refused, which error() then says.
-  bool shutdown_write();
+  // Sends FIN, and the close_notify before it: Blocked until that is out. What is queued must be.
+  Io shutdown_write();
   // True when the peer's kernel has acknowledged everything sent (unix sockets: always).
   bool drained() const;
   void close();
   // Closes with RST (TCP); the bytes that the kernel still held for the peer are lost.
   void reset();
-  // Gives the descriptor up.
+  // Gives the descriptor up. Not of an encrypted one.
   int take() {
     const int fd = fd_;
     fd_ = -1;
@@ -84,6 +103,11 @@ class Socket {
   }
 
  private:
+  friend class TlsLayer;
+  bool readable_raw() const { return readable_; }
+  Io receive_raw(void* buffer, size_t length, size_t& moved);
+  Io send_raw(const void* bytes, size_t length, size_t& moved);
+
   const Syscalls& sys_;
   int fd_;
   int error_ = 0;
@@ -95,6 +119,7 @@ class Socket {
   // PRI, RDHUP, HUP or ERR since the last EAGAIN: a short receive then doesn't mean that nothing is left.
   bool hinted_ = false;
   HeldBytes queue_;
+  std::unique_ptr<TlsLayer> tls_;
 };
 
 // TCP_NODELAY, and set_long_options. Accepted sockets inherit all of it from their listener. Best effort.

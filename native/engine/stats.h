@@ -67,6 +67,12 @@ enum class Stat : uint8_t {
   EndedTruncated,
   EndedError,
   EndedUnreachable,
+  HandshakesNow,  // now: TLS handshakes under way
+  Handshakes,     // done
+  HandshakesResumed,  // of those: with the keys of an earlier one
+  HandshakesFailed,
+  HandshakesRefused,  // too many were under way
+  Truncated,          // TLS connections that ended without close_notify
   kCount,
 };
 

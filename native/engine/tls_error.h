@@ -27,6 +27,8 @@ enum class TlsFault : uint8_t {
   Flood,          // too many records in a row that carry no data
   Protocol,       // the peer broke the protocol, or its bytes were changed on the way
   Internal,       // out of memory, or OpenSSL refused something
+  TimedOut,       // the handshake was not done by its deadline
+  Busy,           // too many handshakes are under way
 };
 
 struct TlsError {

@@ -70,6 +70,8 @@ class TlsStream {
 
   // Decrypted and not read yet: no more of the socket is needed for a read to return something.
   bool readable() const;
+  // The last call consumed all ciphertext and asked for more: another would have nothing to say.
+  bool starved() const { return buffers_.starved; }
   // Ciphertext waits for room, which any call gives it.
   bool unsent() const { return !buffers_.spill.empty(); }
   TlsIo flush(TlsOutput& output) { return buffers_.drain(output) ? TlsIo::Progress : TlsIo::WantOutput; }

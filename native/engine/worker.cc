@@ -155,7 +155,7 @@ void Worker::ring_clients() {
 
 void Worker::turn() {
   const bool holds = hold_events();
-  int timeout = run_queue_.empty() && !holds ? wheel.timeout(sys.clock()) : 0;
+  int timeout = !busy() && !holds ? wheel.timeout(sys.clock()) : 0;
   if (timeout != 0) {
     const std::lock_guard lock(inbox_mutex_);
     if (inbox_.empty()) sleeping_ = true;
@@ -177,6 +177,7 @@ void Worker::turn() {
   run_commands();
   wheel.advance(now);
   run_joins();
+  run_handshakes();
   end_turn();
 }
 
@@ -228,6 +229,26 @@ void Worker::run_joins() {
     if (join->run()) enqueue(*join);
   }
   visited_.clear();
+}
+
+void Worker::enqueue_handshake(Endpoint& endpoint) {
+  if (!endpoint.queued_handshake) handshakes_.push_back(endpoint.id());
+  endpoint.queued_handshake = true;
+}
+
+// One step for each turn: a signature takes as long as hundreds of visits, and joins must not wait for several.
+void Worker::run_handshakes() {
+  if (handshakes_.empty()) return;
+  Endpoint* const endpoint = find(handshakes_.front());
+  handshakes_.pop_front();
+  if (!endpoint) return;
+  endpoint->queued_handshake = false;
+  endpoint->step_secure();
+}
+
+TlsScratch& Worker::tls_scratch() {
+  if (!tls_scratch_) tls_scratch_ = std::make_unique<TlsScratch>();
+  return *tls_scratch_;
 }
 
 void Worker::end_turn() {

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include <deque>
 #include <memory>
 #include <span>
 #include <unordered_map>
@@ -30,6 +31,8 @@ class Worker {
  public:
   // 64 KiB measured worst, 256 KiB to 1 MiB best; 256 KiB still fits the cache.
   static constexpr size_t kBuffer = 256 << 10;
+  // TLS handshakes under way. One that has heard of its peer holds some 20 KiB.
+  static constexpr uint64_t kMaxHandshakes = 4096;
   // How old the statistics of a busy worker may be.
   static constexpr Millis kPublish = 10;
 
@@ -70,6 +73,9 @@ class Worker {
   int unwatch(int fd);
   void emit(Client& client, const EventRecord& record, std::vector<uint8_t> payload = {});
   void enqueue(Join& join);
+  void enqueue_handshake(Endpoint& endpoint);
+  // Made on first use.
+  TlsScratch& tls_scratch();
   // Null when no id is left.
   std::unique_ptr<Endpoint> create(std::shared_ptr<Client> client, int fd, bool tcp, Endpoint::Stage stage);
   // Takes an endpoint in and watches it.
@@ -92,6 +98,8 @@ class Worker {
   void finish();
   static void decline(Command& command);
   void run_joins();
+  void run_handshakes();
+  bool busy() const { return !run_queue_.empty() || !handshakes_.empty(); }
   void take_inbox();
   void run_commands();
   bool forward(Command& command);
@@ -112,6 +120,7 @@ class Worker {
   void handle(FlushCommand& command);
   void handle(DestroyCommand& command);
   void handle(ReleaseCommand& command);
+  void handle(SecureCommand& command);
   void handle(AbortCommand& command);
   void handle(FinishCommand& command);
   void handle(JoinCommand& command);
@@ -133,6 +142,7 @@ class Worker {
   pthread_t thread_{};
   bool running_ = false;
   std::vector<uint8_t> storage_;
+  std::unique_ptr<TlsScratch> tls_scratch_;
   bool stopping_ = false;
 
   std::mutex inbox_mutex_;
@@ -151,6 +161,8 @@ class Worker {
   std::unordered_map<EndpointId, std::vector<Command>> parked_;
   std::vector<Join*> run_queue_;
   std::vector<Join*> visited_;
+  // Those with something to do, by id, as an endpoint may end meanwhile.
+  std::deque<EndpointId> handshakes_;
   std::vector<Client*> to_ring_;
   int held_turns_ = 0;  // how many turns in a row they have been left waiting
   // Where clients read the statistics.

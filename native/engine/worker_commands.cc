@@ -198,6 +198,10 @@ void Worker::handle(ReleaseCommand& command) {
   if (Endpoint* endpoint = find(command.id)) endpoint->request_release();
 }
 
+void Worker::handle(SecureCommand& command) {
+  if (Endpoint* endpoint = find(command.id)) endpoint->request_secure(std::move(command.spec));
+}
+
 void Worker::handle(AbortCommand& command) {
   if (const auto found = joins_.find(command.id); found != joins_.end()) found->second->abort(EndReason::Aborted);
 }

@@ -156,6 +156,12 @@ export const statKeys = [
   'ended.truncated',
   'ended.error',
   'ended.unreachable',
+  'handshakes.now',
+  'handshakes.done',
+  'handshakes.resumed',
+  'handshakes.failed',
+  'handshakes.refused',
+  'truncated',
   'bytes.stream',
 ] as const
 
