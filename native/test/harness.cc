@@ -9,8 +9,8 @@ namespace {
 
 std::string name(EventType type) {
   static const char* const names[] = {"?",         "Accepted", "Dialed",         "Read", "Flushed",
-                                      "PeerEnded", "JoinEnded", "Released", "ListenerClosed", "Gone"};
-  return names[std::min<size_t>(static_cast<size_t>(type), 9)];
+                                      "PeerEnded", "JoinEnded", "Released", "ListenerClosed", "Gone", "Secured"};
+  return names[std::min<size_t>(static_cast<size_t>(type), 10)];
 }
 
 std::string name(Family family) { return family == Family::Tcp ? "tcp" : "unix"; }
@@ -39,7 +39,7 @@ void Inbox::drain() {
     size_t used = 0;
     for (size_t i = 0; i < count; ++i) {
       Event event{records[i], {}};
-      if (event.record.type == EventType::Read) {
+      if (event.record.type == EventType::Read || event.record.type == EventType::Secured) {
         const auto from = arena.begin() + static_cast<std::ptrdiff_t>(used);
         event.payload.assign(from, from + static_cast<std::ptrdiff_t>(event.record.values[0]));
         used += event.payload.size();
