@@ -74,7 +74,9 @@ describe('docs/dataplane.md', () => {
     const rows = [...section('Limits').matchAll(/^\| `(\w+)::(k\w+)` \| ([^|]+) \|/gm)]
     assert.ok(rows.length > 10)
     for (const [, owner = '', name = '', said = ''] of rows) {
-      const header = headers.map((file) => read(`native/engine/${file}`)).find((all) => all.includes(`class ${owner} `))
+      const header = headers
+        .map((file) => read(`native/engine/${file}`))
+        .find((all) => new RegExp(`(class|struct) ${owner} `).test(all))
       const found = header?.match(new RegExp(` ${name} = ([^;]+);`))?.[1] ?? ''
       const real = found === '1u << kIndexBits' ? '1 << 20' : found
       assert.equal(value(said), value(real), `${owner}::${name}`)
