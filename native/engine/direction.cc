@@ -102,7 +102,7 @@ Direction::Outcome Direction::run(bool last) {
     return Outcome::Ended;
   }
   rate_wait_ = kNever;
-  uint64_t budget = kBudget;
+  uint64_t budget = encrypted_ ? kTlsBudget : kBudget;
   for (;;) {
     switch (flush()) {
       case Io::Progress:
