@@ -1,12 +1,13 @@
 /** Contenders that relay once: Node's own, our data planes, HAProxy and nginx. */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Contender, Context, Running } from '../lib/contender.ts'
 import { numberIn } from '../lib/load.ts'
 
 async function proxy(name: string, context: Context): Promise<Running> {
-  const { host, backend } = context
-  const script = await context.script('contenders/proxy.ts', [name, host, backend.host, String(backend.port)])
+  const { host, backend, secured } = context
+  const tls = secured === undefined ? [] : [JSON.stringify(secured)]
+  const script = await context.script('contenders/proxy.ts', [name, host, backend.host, String(backend.port), ...tls])
   return { port: numberIn(script.hello, 'port'), pids: [script.pid], script }
 }
 
@@ -17,7 +18,13 @@ function ours(name: string, note: string): Contender {
 async function haproxy(context: Context, splice: boolean): Promise<Running> {
   const port = await context.freePort()
   const file = join(context.folder, 'haproxy.cfg')
-  const { host, backend } = context
+  const { host, backend, folder, secured } = context
+  // HAProxy wants both in one file.
+  const identity = join(folder, 'identity.pem')
+  if (secured)
+    writeFileSync(identity, readFileSync(secured.certificate, 'utf8') + readFileSync(secured.key, 'utf8'), {
+      mode: 0o600,
+    })
   const lines = [
     'global',
     '  nbthread 1',
@@ -31,8 +38,8 @@ async function haproxy(context: Context, splice: boolean): Promise<Running> {
     '  timeout server 1h',
     splice ? '  option splice-auto' : '',
     `listen relay`,
-    `  bind ${host}:${port} backlog 4096`,
-    `  server service ${backend.host}:${backend.port}`,
+    `  bind ${host}:${port} backlog 4096${secured?.visitor === true ? ` ssl crt ${identity} ssl-min-ver TLSv1.3` : ''}`,
+    `  server service ${backend.host}:${backend.port}${secured?.service === true ? ' ssl verify none' : ''}`,
   ]
   writeFileSync(file, `${lines.join('\n')}\n`)
   const child = context.spawn('haproxy', ['-db', '-f', file])
@@ -43,7 +50,14 @@ async function haproxy(context: Context, splice: boolean): Promise<Running> {
 async function nginx(context: Context): Promise<Running> {
   const port = await context.freePort()
   const file = join(context.folder, 'nginx.conf')
-  const { host, backend, folder } = context
+  const { host, backend, folder, secured } = context
+  // nginx 1.22 has TLS 1.3 off unless told.
+  const visitor = [
+    `    ssl_certificate ${secured?.certificate};`,
+    `    ssl_certificate_key ${secured?.key};`,
+    '    ssl_protocols TLSv1.3;',
+  ]
+  const service = ['    proxy_ssl on;', '    proxy_ssl_protocols TLSv1.3;']
   const lines = [
     'load_module /usr/lib/nginx/modules/ngx_stream_module.so;',
     'daemon off;',
@@ -56,7 +70,9 @@ async function nginx(context: Context): Promise<Running> {
     'stream {',
     '  access_log off;',
     '  server {',
-    `    listen ${host}:${port} backlog=4096;`,
+    `    listen ${host}:${port} ${secured?.visitor === true ? 'ssl ' : ''}backlog=4096;`,
+    ...(secured?.visitor === true ? visitor : []),
+    ...(secured?.service === true ? service : []),
     `    proxy_pass ${backend.host}:${backend.port};`,
     '    proxy_timeout 1h;',
     '    tcp_nodelay on;',
@@ -108,6 +124,13 @@ export const hops: readonly Contender[] = [
     note: 'stream module, one process, default buffers (16 KiB), no logs',
     programs: ['nginx'],
     start: nginx,
+  },
+  {
+    name: 'openssl',
+    kind: 'base',
+    note: "what TLS is compared with: the system's OpenSSL sends and receives the same bytes, records of 16 KiB, its own socket BIO; nothing is relayed",
+    programs: [],
+    start: () => Promise.resolve({ port: 0, pids: [] }),
   },
   {
     name: 'accept-destroy',

@@ -56,7 +56,7 @@ export interface Certificate {
 }
 
 /** Makes a self-signed ECDSA P-256 certificate, of the kind that our relay makes for itself; needs `openssl`. */
-export function makeCertificate(context: Context): Certificate {
+export function makeCertificate(context: Pick<Context, 'folder' | 'host'>): Certificate {
   const { folder, host } = context
   const [certificate, key, pkcs12] = [join(folder, 'cert.pem'), join(folder, 'key.pem'), join(folder, 'identity.pfx')]
   const password = makeToken()

@@ -1,5 +1,6 @@
 /** What the bench must show, as data. `verdicts.ts` judges by it. */
 import type { Metric } from './summary.ts'
+import { tlsBars, tunnelTlsBars } from './tls-bars.ts'
 
 /** What a figure is compared with. */
 export type Against =
@@ -234,6 +235,7 @@ const proxyConnect: readonly Bar[] = [
 /** Every bar, in the order of the report. */
 export const bars: readonly Bar[] = [
   ...bulkCpu(),
+  ...tunnelTlsBars,
   bulkSpeed('adaptive', otherHops),
   bulkSpeed('millrace-plain', otherTunnels),
   ...mtu,
@@ -242,4 +244,5 @@ export const bars: readonly Bar[] = [
   ...idle,
   ...handover,
   ...proxyConnect,
+  ...tlsBars,
 ]

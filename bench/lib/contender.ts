@@ -1,10 +1,22 @@
 /** What a contender is: a program, or a few, that carry TCP connections from a port of their own to the service. */
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
 
+/** Where a contender that relays once shall speak TLS: files of an ECDSA P-256 certificate for `localhost`, its own issuer. */
+export interface Secured {
+  /** Visitors bring TLS, which ends here. */
+  readonly visitor: boolean
+  /** The service wants TLS. */
+  readonly service: boolean
+  readonly certificate: string
+  readonly key: string
+}
+
 /** What a contender is started with. Everything it starts ends with the context. */
 export interface Context {
   /** Where the service listens. */
   readonly backend: { readonly host: string; readonly port: number }
+  /** Not there: no TLS. Tunnels don't look at it. */
+  readonly secured?: Secured
   /** Where the contender shall listen. */
   readonly host: string
   /** An empty folder for its configuration. */

@@ -8,7 +8,7 @@ import { connect, createServer } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Context, Script } from './contender.ts'
+import type { Context, Script, Secured } from './contender.ts'
 import { linesOf } from './lines.ts'
 import { which } from './machine.ts'
 
@@ -78,11 +78,12 @@ export class Place {
   }
 
   /** What a contender is started with. */
-  context(backendPort: number): Context {
+  context(backendPort: number, secured?: Secured): Context {
     this.#folders += 1
     const folder = mkdtempSync(join(this.#folder, `${this.#folders}-`))
     return {
       backend: { host: this.loadHost, port: backendPort },
+      ...(secured === undefined ? {} : { secured }),
       host: this.relayHost,
       folder,
       spawn: (command, args, options) => this.#spawn(folder, command, args, options),

@@ -1,5 +1,6 @@
 /** What a scenario gets, and the round-robin that all of them share. */
-import type { Contender, Running } from './contender.ts'
+import { makeCertificate } from '../contenders/tunnel-parts.ts'
+import type { Contender, Running, Secured } from './contender.ts'
 import { type LoadOptions, type LoadResult, numberIn, runLoad, startLoad } from './load.ts'
 import { Place, type PlaceOptions } from './place.ts'
 import { type Figures, type Row, rowsOf } from './summary.ts'
@@ -46,6 +47,7 @@ export interface Subject {
   readonly contender: Contender
   readonly running: Running
   readonly place: Place
+  readonly secured?: Secured
   load(options: Omit<LoadOptions, 'port' | 'pids'>, urgent?: boolean): Promise<LoadResult>
 }
 
@@ -58,22 +60,37 @@ export interface Case {
 /** What the load programs can be of use as: the service of all other scenarios, or one that speaks HTTP. */
 export type Service = 'serve' | 'http'
 
-/** Starts the service, on the load's core; resolves to its port. */
-export async function startService(place: Place, urgent = false, verb: Service = 'serve'): Promise<number> {
-  const server = startLoad(place, [verb, '--host', place.loadHost], urgent)
+/** Starts the service, on the load's core, with TLS where `files` are given; resolves to its port. */
+export async function startService(
+  place: Place,
+  urgent = false,
+  verb: Service = 'serve',
+  files?: Pick<Secured, 'certificate' | 'key'>,
+): Promise<number> {
+  const tls = files === undefined ? [] : ['--tls', '--certificate', files.certificate, '--key', files.key]
+  const server = startLoad(place, [verb, '--host', place.loadHost, ...tls], urgent)
   return numberIn((await server.lines.next()) ?? '{}', 'port')
 }
 
 /** Starts one contender in `place`. */
-export async function startContender(place: Place, contender: Contender, backendPort: number): Promise<Subject> {
-  const running = await contender.start(place.context(backendPort))
+export async function startContender(
+  place: Place,
+  contender: Contender,
+  backendPort: number,
+  secured?: Secured,
+): Promise<Subject> {
+  const running = await contender.start(place.context(backendPort, secured))
+  const direct = contender.kind === 'direct'
+  // Without a relay between them both ends speak TLS where one does.
+  const tls = secured !== undefined && (secured.visitor || direct)
   return {
     contender,
     running,
     place,
+    ...(secured === undefined ? {} : { secured }),
     load: (options, urgent) => {
-      const host = contender.kind === 'direct' ? place.loadHost : place.relayHost
-      return runLoad(place, host, { ...options, port: running.port, pids: running.pids }, urgent)
+      const host = direct ? place.loadHost : place.relayHost
+      return runLoad(place, host, { ...options, port: running.port, pids: running.pids, tls }, urgent)
     },
   }
 }
@@ -129,14 +146,30 @@ export async function measureInRounds(
   bench: Bench,
   scenario: string,
   cases: readonly Case[],
-  options: { readonly place?: PlaceOptions; readonly urgentService?: boolean; readonly service?: Service } = {},
+  options: {
+    readonly place?: PlaceOptions
+    readonly urgentService?: boolean
+    readonly service?: Service
+    /** Where there is TLS. */
+    readonly tls?: Pick<Secured, 'visitor' | 'service'>
+  } = {},
 ): Promise<Row[]> {
   const place = new Place(options.place)
   try {
-    const port = await startService(place, options.urgentService, options.service)
+    const { tls, urgentService } = options
+    const secured = tls && { ...tls, ...makeCertificate(place.context(0)) }
+    const port = await startService(
+      place,
+      urgentService,
+      options.service,
+      secured?.service === true ? secured : undefined,
+    )
+    const directPort = secured === undefined ? port : await startService(place, urgentService, 'serve', secured)
     const subjects = new Map<string, Subject | Error>()
     for (const contender of bench.contenders) {
-      const started = await startContender(place, contender, port).catch((error: unknown) => new Error(String(error)))
+      const behind = contender.kind === 'direct' ? directPort : port
+      const start = startContender(place, contender, behind, secured)
+      const started = await start.catch((error: unknown) => new Error(String(error)))
       subjects.set(contender.name, started)
     }
     const rows: Row[] = []

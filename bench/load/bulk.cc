@@ -8,27 +8,37 @@ namespace load {
 namespace {
 
 struct Flow {
-  int fd;
-  uint64_t left;
+  Wire wire;
+  uint64_t left = 0;
+  bool asked = false;
 };
+
+// False while a TLS handshake is under way.
+bool ask(Flow& flow, const Request& request) {
+  if (flow.asked) return true;
+  const ssize_t sent = flow.wire.send(reinterpret_cast<const char*>(&request), sizeof request);
+  if (sent < 0 && errno == EAGAIN) return false;
+  if (sent != sizeof request) fail("send");
+  flow.asked = true;
+  return true;
+}
 
 void send_some(Flow& flow, const std::vector<char>& buffer) {
   while (flow.left > 0) {
-    const ssize_t sent = send(flow.fd, buffer.data(), std::min<uint64_t>(flow.left, kBuffer), MSG_NOSIGNAL);
+    const ssize_t sent = flow.wire.send(buffer.data(), std::min<uint64_t>(flow.left, kBuffer));
     if (sent < 0) {
       if (errno == EAGAIN) return;
       fail("send");
     }
     flow.left -= static_cast<uint64_t>(sent);
-    if (flow.left == 0) shutdown(flow.fd, SHUT_WR);
+    if (flow.left == 0) flow.wire.finish();
   }
 }
 
 // Reads what there is; true: the flow has ended.
 bool receive(Flow& flow, bool up, std::vector<char>& buffer) {
   for (;;) {
-    // The bytes are thrown away in the kernel, tcp(7), MSG_TRUNC: the sink's copy is no part of the figures.
-    const ssize_t got = recv(flow.fd, buffer.data(), 1u << 20, MSG_TRUNC);
+    const ssize_t got = flow.wire.discard(buffer.data(), kBuffer);
     if (got < 0) {
       if (errno == EAGAIN) return false;
       fail("recv");
@@ -67,8 +77,8 @@ int bulk(const Options& options) {
   const Request request{options.up ? Verb::kUp : Verb::kDown, {}, options.pace_kib, length};
   for (Flow& flow : flows) {
     flow = {connect_to(options, true), length};
-    if (send(flow.fd, &request, sizeof request, MSG_NOSIGNAL) != sizeof request) fail("send");
-    watch(epoll, flow.fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &flow);
+    ask(flow, request);
+    watch(epoll, flow.wire.fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &flow);
   }
   const auto moved = [&] {
     uint64_t sum = 0;
@@ -97,9 +107,11 @@ int bulk(const Options& options) {
     }
     for (int index = 0; index < count; ++index) {
       Flow& flow = *static_cast<Flow*>(events[index].data.ptr);
+      flow.wire.flush();
+      if (!ask(flow, request)) continue;
       if (options.up) send_some(flow, buffer);
       if (!receive(flow, options.up, buffer)) continue;
-      close(flow.fd);
+      flow.wire.close();
       --open;
     }
   }

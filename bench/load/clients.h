@@ -15,8 +15,13 @@ struct Options {
   uint64_t size = 64;         // echo, connect: bytes of a message
   double seconds = 1;         // how long to measure …
   double warmup = 0.2;        // … after so long
-  double rate = 0;            // echo: messages/s in all, evenly spread; 0: as fast as they come back
+  double rate = 0;            // echo, connect: messages or visits/s in all, evenly spread; 0: as fast as they come back
   uint64_t visits = 1000;     // visit: how many in all
+  bool tls = false;           // visitors and service speak TLS
+  bool resume = false;        // visitors use their TLS sessions again
+  bool wait = false;          // echo: every connection is used once, {"open":N} printed, and the end of standard input awaited
+  std::string certificate;    // PEM files: serve with TLS, cipher
+  std::string key;
   std::string device;         // offloads
   std::string pids;           // whose CPU to measure
 };
@@ -27,6 +32,8 @@ int echo(const Options& options);
 int connect_each(const Options& options);
 // Connects, sends FIN, awaits the other side's FIN or RST, closes; `visits` times.
 int visit_each(const Options& options);
+// What OpenSSL by itself takes to send and receive `bytes` with TLS: two processes, a core each where there are two.
+int cipher(const Options& options);
 // Opens the connections, a few at a time, and has a message come back on each; prints {"open":N}; ends with standard input.
 int idle(const Options& options);
 

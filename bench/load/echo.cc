@@ -9,7 +9,13 @@ namespace load {
 int echo(const Options& options) {
   Pingers pingers(options, Verb::kEcho);
   std::vector<Pinger> all(static_cast<size_t>(options.connections));
-  for (Pinger& pinger : all) pingers.open(pinger, true);
+  if (options.wait) {
+    pingers.open_each(all);
+    for (char byte; read(STDIN_FILENO, &byte, 1) > 0;) {
+    }
+  } else {
+    for (Pinger& pinger : all) pingers.open(pinger, true);
+  }
 
   const CpuMeter meter(options.pids);
   Histogram histogram;

@@ -1,8 +1,9 @@
 // The bench's load: a server behind the contender, and its visitors before it.
 //
-//     load serve|http [--host ADDRESS]
+//     load serve|http [--host ADDRESS] [--tls --certificate FILE --key FILE]
 //     load bulk|echo|connect|visit|idle --port N [--host A] [--connections N] [--bytes N] [--up] [--pace KIB/S]
-//          [--size N] [--seconds S] [--warmup S] [--rate N/S] [--visits N] [--pids PID,…]
+//          [--size N] [--seconds S] [--warmup S] [--rate N/S] [--visits N] [--pids PID,…] [--tls] [--resume] [--wait]
+//     load cipher --certificate FILE --key FILE [--bytes N]
 //     load offloads --device NAME
 //
 // One line of JSON on standard output. Without a kernel of another mind it runs on loopback.
@@ -20,16 +21,23 @@
 namespace {
 
 [[noreturn]] void usage() {
-  std::fprintf(stderr, "load: usage: load serve|http|bulk|echo|connect|visit|idle|offloads [options]; see main.cc\n");
+  std::fprintf(stderr, "load: usage: load serve|http|bulk|echo|connect|visit|idle|cipher|offloads [options]; see main.cc\n");
   std::exit(2);
+}
+
+bool* flag_of(load::Options& options, const std::string& name) {
+  if (name == "--up") return &options.up;
+  if (name == "--tls") return &options.tls;
+  if (name == "--resume") return &options.resume;
+  return name == "--wait" ? &options.wait : nullptr;
 }
 
 load::Options parse(int count, char** words) {
   load::Options options;
   for (int index = 2; index < count; ++index) {
     const std::string name = words[index];
-    if (name == "--up") {
-      options.up = true;
+    if (bool* const flag = flag_of(options, name)) {
+      *flag = true;
       continue;
     }
     if (++index == count) usage();
@@ -45,6 +53,8 @@ load::Options parse(int count, char** words) {
     else if (name == "--rate") options.rate = std::atof(value);
     else if (name == "--visits") options.visits = std::strtoull(value, nullptr, 10);
     else if (name == "--pids") options.pids = value;
+    else if (name == "--certificate") options.certificate = value;
+    else if (name == "--key") options.key = value;
     else if (name == "--device") options.device = value;
     else usage();
   }
@@ -62,9 +72,10 @@ int main(int count, char** words) {
   setrlimit(RLIMIT_NOFILE, &descriptors);
   const load::Options options = parse(count, words);
   const std::string command = words[1];
-  if (command == "serve") return load::serve(options.host.c_str());
+  if (command == "serve") return load::serve(options);
   if (command == "http") return load::serve_http(options.host.c_str());
   if (command == "offloads") return load::disable_offloads(options.device.c_str());
+  if (command == "cipher") return load::cipher(options);
   if (options.port == 0) usage();
   if (command == "bulk") return load::bulk(options);
   if (command == "echo") return load::echo(options);

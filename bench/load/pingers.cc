@@ -5,15 +5,23 @@
 #include <algorithm>
 
 namespace load {
+namespace {
 
-int connect_to(const Options& options, bool wait) {
+// So many are opened at a time: a burst is another scenario, and tunnels bound how many visitors may wait.
+constexpr size_t kAtOnce = 64;
+
+}  // namespace
+
+Wire connect_to(const Options& options, bool wait) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | (wait ? 0 : SOCK_NONBLOCK), 0);
   if (fd < 0) fail("socket");
   no_delay(fd);
   const sockaddr_in address = address_of(options.host.c_str(), options.port);
   if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno != EINPROGRESS) fail("connect");
   if (wait) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-  return fd;
+  if (!options.tls) return {fd, nullptr};
+  static const std::shared_ptr<const Secure> secure = Secure::client(options);
+  return {fd, std::make_unique<SecureEnd>(fd, secure->open(fd))};
 }
 
 double seconds_between(uint64_t from, uint64_t to) { return static_cast<double>(to - from) / 1e9; }
@@ -40,8 +48,36 @@ Pingers::Pingers(const Options& options, Verb verb) : options_(options), message
 
 void Pingers::open(Pinger& pinger, bool wait) {
   pinger = Pinger{};
-  pinger.fd = connect_to(options_, wait);
-  watch(epoll_, pinger.fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &pinger);
+  pinger.wire = connect_to(options_, wait);
+  watch(epoll_, pinger.wire.fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &pinger);
+}
+
+void Pingers::open_each(std::vector<Pinger>& all) {
+  for (size_t opened = 0; opened < all.size();) {
+    const size_t until = std::min(all.size(), opened + kAtOnce);
+    size_t waiting = until - opened;
+    for (; opened < until; ++opened) {
+      open(all[opened], true);
+      start(all[opened]);
+    }
+    while (waiting > 0) {
+      epoll_event events[kAtOnce];
+      const int count = wait(events, kAtOnce, kStall);
+      if (count == 0) {
+        errno = ETIMEDOUT;
+        fail("open");
+      }
+      for (int index = 0; index < count; ++index) {
+        Pinger& pinger = *static_cast<Pinger*>(events[index].data.ptr);
+        push(pinger);
+        if (!pull(pinger)) continue;
+        pinger.busy = false;
+        --waiting;
+      }
+    }
+  }
+  std::printf("{\"open\":%zu}\n", all.size());
+  std::fflush(stdout);
 }
 
 void Pingers::start(Pinger& pinger) {
@@ -54,9 +90,10 @@ void Pingers::start(Pinger& pinger) {
 }
 
 void Pingers::push(Pinger& pinger) {
+  pinger.wire.flush();
   while (pinger.to_send > 0) {
     const char* from = message_.data() + message_.size() - pinger.to_send;
-    const ssize_t sent = send(pinger.fd, from, pinger.to_send, MSG_NOSIGNAL);
+    const ssize_t sent = pinger.wire.send(from, pinger.to_send);
     if (sent < 0) {
       if (errno == EAGAIN || errno == ENOTCONN) return;
       fail("send");
@@ -67,7 +104,7 @@ void Pingers::push(Pinger& pinger) {
 
 bool Pingers::pull(Pinger& pinger) {
   while (pinger.to_read > 0) {
-    const ssize_t got = recv(pinger.fd, buffer_.data(), std::min(buffer_.size(), pinger.to_read), 0);
+    const ssize_t got = pinger.wire.recv(buffer_.data(), std::min(buffer_.size(), pinger.to_read));
     if (got < 0) {
       if (errno == EAGAIN) return false;
       fail("recv");

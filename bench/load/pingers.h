@@ -10,6 +10,7 @@
 #include "clients.h"
 #include "common.h"
 #include "meter.h"
+#include "wire.h"
 
 namespace load {
 
@@ -17,8 +18,9 @@ constexpr size_t kBuffer = 256 * 1024;
 // A relay that loses a byte must fail the run, not hang it.
 constexpr uint64_t kStall = 20'000'000'000;
 
-// A connection to the contender; `wait`: until it is established. Non-blocking either way.
-int connect_to(const Options& options, bool wait);
+// A connection to the contender; `wait`: until it is established. Non-blocking either way. A TLS handshake begins with
+// the first call.
+Wire connect_to(const Options& options, bool wait);
 
 double seconds_between(uint64_t from, uint64_t to);
 uint64_t ns_of(double seconds);
@@ -29,7 +31,7 @@ void print_cpu(const std::vector<uint64_t>& before, const std::vector<uint64_t>&
 
 // A connection that sends one message at a time, and gets it back.
 struct Pinger {
-  int fd = -1;
+  Wire wire;
   size_t to_send = 0;
   size_t to_read = 0;
   uint64_t sent_at = 0;
@@ -42,6 +44,8 @@ class Pingers {
  public:
   Pingers(const Options& options, Verb verb);
   void open(Pinger& pinger, bool wait);
+  // Opens all of them, a few at a time, and has a message come back on each; prints {"open":N}.
+  void open_each(std::vector<Pinger>& all);
   // Sends the next message, the first one with the request before it.
   void start(Pinger& pinger);
   // Sends what is left of it.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common.h"
+#include "wire.h"
 
 namespace load {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 constexpr size_t kBuffer = 256 * 1024;
 
 struct Connection {
-  int fd;
+  Wire wire;
   Request request{};
   size_t got_of_request = 0;
   uint64_t left_to_read = 0;   // of the present message
@@ -40,6 +41,7 @@ class Server {
 
   // Serves what is ready, until nothing is.
   Progress serve(Connection& connection) {
+    connection.wire.flush();
     for (;;) {
       const Progress progress = connection.left_to_send > 0 ? send_some(connection) : read_some(connection);
       if (progress != Progress::kMade) return progress;
@@ -51,7 +53,7 @@ class Server {
 
   Progress read_request(Connection& connection) {
     char* into = reinterpret_cast<char*>(&connection.request) + connection.got_of_request;
-    const ssize_t got = recv(connection.fd, into, sizeof(Request) - connection.got_of_request, 0);
+    const ssize_t got = connection.wire.recv(into, sizeof(Request) - connection.got_of_request);
     if (got <= 0) return got < 0 ? stopped() : Progress::kOver;
     connection.got_of_request += static_cast<size_t>(got);
     if (connection.got_of_request < sizeof(Request)) return Progress::kMade;
@@ -62,7 +64,7 @@ class Server {
         connection.ends_after_send = true;
         if (request.pace > 0) {
           const uint64_t rate = static_cast<uint64_t>(request.pace) * 1024;
-          setsockopt(connection.fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof rate);
+          setsockopt(connection.wire.fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof rate);
         }
         break;
       case Verb::kUp:
@@ -80,14 +82,14 @@ class Server {
   }
 
   Progress read_some(Connection& connection) {
-    // Up: the bytes are thrown away in the kernel (tcp(7), MSG_TRUNC), so that the sink's copy is no part of the figures.
     const bool up = connection.request.verb == Verb::kUp;
     const uint64_t wanted = connection.finished ? UINT64_MAX : connection.left_to_read;
-    const size_t most = static_cast<size_t>(std::min<uint64_t>(wanted, up ? 1u << 20 : kBuffer));
-    const ssize_t got = recv(connection.fd, buffer_.data(), most, up ? MSG_TRUNC : 0);
+    const size_t most = static_cast<size_t>(std::min<uint64_t>(wanted, kBuffer));
+    Wire& wire = connection.wire;
+    const ssize_t got = up ? wire.discard(buffer_.data(), kBuffer) : wire.recv(buffer_.data(), most);
     if (got < 0) return stopped();
     if (got == 0) {
-      if (!connection.finished) shutdown(connection.fd, SHUT_WR);
+      if (!connection.finished) wire.finish();
       return Progress::kOver;
     }
     if (connection.finished || up) return Progress::kMade;
@@ -98,12 +100,12 @@ class Server {
 
   Progress send_some(Connection& connection) {
     const size_t most = static_cast<size_t>(std::min<uint64_t>(connection.left_to_send, kBuffer));
-    const ssize_t sent = send(connection.fd, buffer_.data(), most, MSG_NOSIGNAL);
+    const ssize_t sent = connection.wire.send(buffer_.data(), most);
     if (sent < 0) return stopped();
     connection.left_to_send -= static_cast<uint64_t>(sent);
     if (connection.left_to_send > 0) return Progress::kMade;
     if (connection.ends_after_send) {
-      shutdown(connection.fd, SHUT_WR);
+      connection.wire.finish();
       connection.finished = true;
     } else {
       connection.left_to_read = connection.request.length;
@@ -116,7 +118,7 @@ class Server {
 
 void close_if_over(Server::Progress progress, Connection* connection) {
   if (progress != Server::Progress::kOver) return;
-  close(connection->fd);
+  connection->wire.close();
   delete connection;
 }
 
@@ -153,8 +155,9 @@ int listen_on(const char* host) {
   return listener;
 }
 
-int serve(const char* host) {
-  const int listener = listen_on(host);
+int serve(const Options& options) {
+  const std::shared_ptr<const Secure> secure = options.tls ? Secure::server(options) : nullptr;
+  const int listener = listen_on(options.host.c_str());
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   watch(epoll, listener, EPOLLIN, nullptr);
   char input;  // the end of standard input ends the server
@@ -174,7 +177,8 @@ int serve(const char* host) {
       if (of == nullptr) {
         for (int fd; (fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
           no_delay(fd);
-          watch(epoll, fd, kEvents, new Connection{fd});
+          auto tls = secure ? std::make_unique<SecureEnd>(fd, secure->open(fd)) : nullptr;
+          watch(epoll, fd, kEvents, new Connection{.wire = {fd, std::move(tls)}});
         }
         continue;
       }
@@ -183,8 +187,8 @@ int serve(const char* host) {
       Server::Progress progress = greeted ? Server::Progress::kMade : server.greet(*connection);
       const Verb verb = connection->request.verb;
       if (!greeted && progress == Server::Progress::kMade && (verb == Verb::kDown || verb == Verb::kUp)) {
-        epoll_ctl(epoll, EPOLL_CTL_DEL, connection->fd, nullptr);
-        watch(flows, connection->fd, kEvents, connection);
+        epoll_ctl(epoll, EPOLL_CTL_DEL, connection->wire.fd, nullptr);
+        watch(flows, connection->wire.fd, kEvents, connection);
         continue;
       }
       if (progress == Server::Progress::kMade) progress = server.serve(*connection);

@@ -19,7 +19,15 @@ int connect_each(const Options& options) {
   };
   const uint64_t from = now_ns() + ns_of(options.warmup);
   const uint64_t until = from + ns_of(options.seconds);
-  for (Pinger& pinger : all) visit(pinger);
+  // At a rate a visit that finds no visitor free is left out.
+  std::vector<Pinger*> free;
+  for (Pinger& pinger : all) {
+    if (options.rate == 0) visit(pinger);
+    else free.push_back(&pinger);
+  }
+  const uint64_t begin = now_ns();
+  uint64_t due = 0;
+  uint64_t resumed = 0;
   std::vector<uint64_t> before;
   uint64_t measured_from = 0;
   uint64_t heard = from;
@@ -28,11 +36,22 @@ int connect_each(const Options& options) {
     if (now >= until) break;
     if (measured_from == 0 && now >= from) {
       histogram.clear();
+      resumed = 0;
       before = meter.read();
       measured_from = now_ns();
     }
+    uint64_t timeout_ns = 5'000'000;
+    if (options.rate > 0) {
+      const auto due_at = [&] { return begin + static_cast<uint64_t>(static_cast<double>(due) * 1e9 / options.rate); };
+      for (; due_at() <= now; ++due) {
+        if (free.empty()) continue;
+        visit(*free.back());
+        free.pop_back();
+      }
+      timeout_ns = std::min(timeout_ns, due_at() - now);
+    }
     epoll_event events[256];
-    const int count = pingers.wait(events, 256, 5'000'000);
+    const int count = pingers.wait(events, 256, timeout_ns);
     if (count > 0) heard = now;
     if (now > heard + kStall) {
       errno = ETIMEDOUT;
@@ -47,18 +66,23 @@ int connect_each(const Options& options) {
       }
       // The visit is over with the server's FIN, which the relay has to carry as well.
       char byte;
-      const ssize_t got = recv(pinger.fd, &byte, 1, 0);
+      const ssize_t got = pinger.wire.recv(&byte, 1);
       if (got < 0 && errno == EAGAIN) continue;
       if (got != 0) fail("the end of a visit");
-      close(pinger.fd);
+      if (pinger.wire.tls) {
+        resumed += pinger.wire.tls->resumed();
+        pinger.wire.finish();
+      }
+      pinger.wire.close();
       histogram.add(now_ns() - pinger.sent_at);
-      visit(pinger);
+      if (options.rate == 0) visit(pinger);
+      else free.push_back(&pinger);
     }
   }
   const std::vector<uint64_t> after = meter.read();
   const uint64_t ended = now_ns();
-  std::printf("{\"seconds\":%.6f,\"connections\":%llu,", seconds_between(measured_from, ended),
-              static_cast<unsigned long long>(histogram.total()));
+  std::printf("{\"seconds\":%.6f,\"connections\":%llu,\"resumed\":%llu,", seconds_between(measured_from, ended),
+              static_cast<unsigned long long>(histogram.total()), static_cast<unsigned long long>(resumed));
   print_latency(histogram);
   print_cpu(before, after);
   std::printf("}\n");
@@ -68,8 +92,8 @@ int connect_each(const Options& options) {
 int visit_each(const Options& options) {
   // A visit is over when both sides have ended, or with a reset: what becomes of it is the contender's business.
   struct Visitor {
-    int fd;
-    bool ended;
+    Wire wire;
+    bool ended = false;
   };
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   const CpuMeter meter(options.pids);
@@ -82,7 +106,7 @@ int visit_each(const Options& options) {
     if (begun == options.visits) return;
     ++begun;
     visitor = {connect_to(options, false), false};
-    watch(epoll, visitor.fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &visitor);
+    watch(epoll, visitor.wire.fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &visitor);
   };
   for (Visitor& visitor : all) visit(visitor);
   while (over < begun) {
@@ -96,11 +120,11 @@ int visit_each(const Options& options) {
       Visitor& visitor = *static_cast<Visitor*>(events[index].data.ptr);
       if (!visitor.ended && (events[index].events & EPOLLOUT) != 0) {
         visitor.ended = true;
-        shutdown(visitor.fd, SHUT_WR);
+        visitor.wire.finish();
       }
       char byte;
-      if (recv(visitor.fd, &byte, 1, 0) < 0 && errno == EAGAIN) continue;
-      close(visitor.fd);
+      if (visitor.wire.recv(&byte, 1) < 0 && errno == EAGAIN) continue;
+      visitor.wire.close();
       ++over;
       visit(visitor);
     }

@@ -44,6 +44,10 @@ const plots: readonly Plot[] = [
   { file: 'proxy-connect-rate', title: 'Plain proxy: connections', scenario: 'proxy-connect', metric: 'connections_s' },
   { file: 'proxy-connect-cpu', title: 'Plain proxy: CPU', scenario: 'proxy-connect', metric: 'cpu_us_per_connection' },
   { file: 'mtu1500-cpu', title: 'Bulk with an MTU of 1 500: CPU', scenario: 'mtu1500', metric: 'cpu_s_per_gb' },
+  { file: 'tls-bulk-cpu', title: 'TLS in one hop: CPU', scenario: 'tls-bulk', metric: 'cpu_s_per_gb' },
+  { file: 'tls-echo-cpu', title: 'TLS, 64 B: CPU', scenario: 'tls-echo', metric: 'cpu_us_per_round_trip' },
+  { file: 'tls-handshakes', title: 'TLS handshakes', scenario: 'tls-handshakes', metric: 'handshakes_core_s' },
+  { file: 'tls-mixed-p99', title: 'TLS pings: 99th percentile', scenario: 'tls-mixed', metric: 'p99_us' },
   { file: 'cold', title: 'From start to first byte', scenario: 'cold', metric: 'first_byte_ms' },
 ]
 
@@ -55,6 +59,7 @@ const captions: Partial<Record<Metric, string>> = {
   cpu_us_per_join: 'CPU µs per join',
   round_trips_s: 'round trips a second',
   connections_s: 'connections a second',
+  handshakes_core_s: 'handshakes for each CPU second',
   cpu_us_per_request: 'CPU µs per request',
   requests_s: 'requests a second',
 }
@@ -68,7 +73,7 @@ export function moreIsBetter(metric: Metric): boolean {
 export function familyOf(name: string): PlotBar['family'] {
   if (name === 'adaptive' || name.startsWith('millrace')) return 'main'
   if (name === 'stream' || name === 'copy' || name === 'splice') return 'own'
-  return name === 'direct' || name === 'accept-destroy' ? 'base' : 'other'
+  return name === 'direct' || name === 'accept-destroy' || name === 'openssl' ? 'base' : 'other'
 }
 
 /** A picture and where it belongs. */

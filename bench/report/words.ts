@@ -34,6 +34,12 @@ export const remarks: Readonly<Record<string, string>> = {
   handover:
     'What the library costs somebody who accepts sockets with Node: `accept-destroy` only accepts and destroys them.',
   mtu1500: 'The kernel’s work per packet dominates, and is the same for all.',
+  'tls-bulk':
+    'The load’s ends of TLS run on the engine’s own TLS code with the system’s OpenSSL, and accept AES-128-GCM only, so that all contenders use the same cipher. They decrypt, on one core for both ends: `direct` shows what they can do. CPU per GB compares; Gbit/s is often the load’s. `openssl` is two processes, sender and receiver summed, whose only work is TLS: a relay with TLS on one side does one half of it, and receives or sends without TLS on the other.',
+  'tls-handshakes':
+    'Certificates are not checked by the visitors, whose cost that would be. Node’s TLS, below `stream`, gives no new ticket with a resumed handshake, so every third visitor is without one.',
+  'tls-mixed':
+    'Hop and load have one core each: what the handshakes of visitors cost the load (the client’s half) competes with the newcomers, not with the pings, which the scheduler prefers.',
   cold: 'Interpreters and dynamic libraries were in the page cache.',
   scaling: 'Load and relay share all cores: what one gains the other loses. There is no verdict on two cores.',
 }
