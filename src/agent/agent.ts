@@ -5,6 +5,7 @@ import { LocalServices } from './local-service.ts'
 import { type AgentOptions, type AgentStatus, type AgentTimings, defaultTimings } from './options.ts'
 import { RelayDialer } from './relay-dialer.ts'
 import { Session, type SessionEnd } from './session.ts'
+import { type Disturbance, Surroundings } from './surroundings.ts'
 import { TunnelBook, targetName } from './tunnel-book.ts'
 import { Visitors } from './visitors.ts'
 
@@ -53,8 +54,8 @@ export class Agent {
   }
 
   /**
-   * Starts. Resolves with the public URLs once every tunnel is up for the first time, after as many attempts as that
-   * takes. Rejects with ERR_AGENT_REFUSED (the relay said no), ERR_AGENT_TRUST (its certificate) or ERR_AGENT_STOPPED.
+   * Starts. Resolves with the public URLs once every tunnel is up for the first time or, where others are, refused for
+   * now; after as many attempts as that takes. Rejects with ERR_AGENT_REFUSED (the relay said no), ERR_AGENT_TRUST (its certificate) or ERR_AGENT_STOPPED.
    */
   start(): Promise<readonly string[]> {
     this.#ended ??= this.#run()
@@ -68,8 +69,9 @@ export class Agent {
 
   /** What the agent does now. */
   get status(): AgentStatus {
+    const failed = this.#book.failed.map(({ spec, reason }) => ({ target: targetName(spec), reason }))
     const tunnels = this.#book.live.map(({ url, spec }) => ({ url, target: targetName(spec) }))
-    return { ...this.#status, tunnels, openJoins: this.#joins.open, totalJoins: this.#joins.total }
+    return { ...this.#status, tunnels, failed, openJoins: this.#joins.open, totalJoins: this.#joins.total }
   }
 
   /**
@@ -85,10 +87,45 @@ export class Agent {
   }
 
   async #run(): Promise<MillraceError | undefined> {
+    await this.#recall()
+    const surroundings = new Surroundings({ onChange: (what) => this.disturbed(what) })
     const error = await this.#sessions()
+    surroundings.stop()
+    await this.#options.state?.close()
     this.#rejectFirstUp(error ?? new MillraceError('ERR_AGENT_STOPPED'))
     this.#setStatus({ state: 'stopped', retryInMs: 0 })
     return error
+  }
+
+  /** Becomes the agent that it was before its restart. Not being able to is no reason not to run. */
+  async #recall(): Promise<void> {
+    const { log, state } = this.#options
+    try {
+      const memory = await state?.open()
+      if (memory === undefined) return
+      this.#clientId = memory.clientId
+      this.#book.restore(memory.addresses)
+    } catch (error) {
+      log.warn('agent.state', { error: String(error) }, 'nothing will be kept over a restart')
+    }
+  }
+
+  #remember(): void {
+    const { log, state } = this.#options
+    state?.save({ clientId: this.#clientId, addresses: this.#book.addresses }).catch((error: unknown) => {
+      log.warn('agent.state', { error: String(error) }, 'the addresses could not be kept')
+    })
+  }
+
+  /**
+   * The machine has slept or changed its network, as the agent finds out by itself: what looked alive may be dead, and
+   * what was unreachable may be within reach.
+   */
+  disturbed(what: Disturbance): void {
+    this.#options.log.info('agent.disturbed', { what })
+    this.#backoff.reset()
+    this.#session?.probe()
+    this.#wake?.()
   }
 
   async #sessions(): Promise<MillraceError | undefined> {
@@ -116,8 +153,10 @@ export class Agent {
       book: this.#book,
       visitors: this.#visitors,
       clientId: this.#clientId,
+      everUp: this.#everUp,
       onWelcome: (clientId) => {
         this.#clientId = clientId
+        this.#remember()
       },
       onTunnels: () => this.#tunnelsChanged(),
       onRoundTrip: (rttMs) => this.#setStatus({ rttMs }),
@@ -126,7 +165,7 @@ export class Agent {
     // A session is stable once its tunnels have been up for a while; one that is cut again and again is not, and must
     // not be retried at once for ever.
     const stable = setInterval(() => {
-      if (this.#book.allUp) this.#backoff.reset()
+      if (this.#book.settled && this.#book.live.length > 0) this.#backoff.reset()
     }, this.#timings.stableMs)
     stable.unref()
     try {
@@ -140,7 +179,8 @@ export class Agent {
   }
 
   #tunnelsChanged(): void {
-    if (this.#book.allUp) {
+    this.#remember()
+    if (this.#book.settled && this.#book.live.length > 0) {
       this.#setStatus({ state: 'online', retryInMs: 0 })
       this.#resolveFirstUp(this.#book.live.map(({ url }) => url))
     } else {
@@ -159,11 +199,13 @@ export class Agent {
 
   #sleep(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms)
-      this.#wake = () => {
+      const done = (): void => {
         clearTimeout(timer)
+        this.#wake = undefined
         resolve()
       }
+      const timer = setTimeout(done, ms)
+      this.#wake = done
     })
   }
 }

@@ -35,6 +35,7 @@ export class Heartbeat {
   readonly #pings: NodeJS.Timeout
   #watch: NodeJS.Timeout
   #heardAt = performance.now()
+  #probe: NodeJS.Timeout | undefined
   #stopped = false
 
   constructor(times: HeartbeatTimes, actions: HeartbeatActions) {
@@ -49,9 +50,24 @@ export class Heartbeat {
     this.#heardAt = performance.now()
   }
 
+  /** Asks now: the peer is given up when nothing is heard from it for so long, ms. One at a time. */
+  probe(limitMs: number): void {
+    if (this.#stopped || this.#probe !== undefined) return
+    const askedAt = performance.now()
+    this.#actions.ping()
+    this.#probe = setTimeout(() => {
+      // As in #check: what has arrived must count.
+      setImmediate(() => {
+        this.#probe = undefined
+        if (!this.#stopped && this.#heardAt < askedAt) this.#die()
+      })
+    }, limitMs)
+  }
+
   /** Ends it. Idempotent. */
   stop(): void {
     this.#stopped = true
+    clearTimeout(this.#probe)
     clearInterval(this.#pings)
     clearTimeout(this.#watch)
   }
@@ -75,6 +91,10 @@ export class Heartbeat {
       this.#check()
       return
     }
+    this.#die()
+  }
+
+  #die(): void {
     this.stop()
     this.#actions.dead()
   }

@@ -5,6 +5,7 @@ import { authRespMs } from '../wire/limits.ts'
 import type { BackoffTimes } from './backoff.ts'
 import type { HeartbeatTimes } from './heartbeat.ts'
 import { ping2Heartbeat, plainHeartbeat } from './heartbeat.ts'
+import type { StateFile } from './state-file.ts'
 
 /** What a tunnel carries, in the wire's words. `http+https` is two tunnels with one host name. */
 export type TunnelProtocol = 'http' | 'https' | 'http+https' | 'tcp'
@@ -41,6 +42,8 @@ export interface AgentTimings {
   readonly heartbeat: HeartbeatTimes
   /** Heartbeat where `ping2` was negotiated. */
   readonly heartbeat2: HeartbeatTimes
+  /** After a resume from sleep or a change of the network: for how long a relay may say nothing before it is lost. */
+  readonly probeMs: number
 }
 
 /** The defaults. */
@@ -52,6 +55,7 @@ export const defaultTimings: AgentTimings = {
   backoff: { minMs: 1_000, maxMs: 30_000 },
   heartbeat: plainHeartbeat,
   heartbeat2: ping2Heartbeat,
+  probeMs: 3_000,
 }
 
 /** What an agent needs. */
@@ -70,6 +74,8 @@ export interface AgentOptions {
   /** Proxy connections that may be on their way or waiting for a visitor at once. Default 1024. */
   readonly maxWaiting?: number
   readonly timings?: Partial<AgentTimings>
+  /** Keeps id and addresses over the agent's own restart. Default: nothing is kept. */
+  readonly state?: StateFile
   /** Called after every change of the status. Must not throw. */
   readonly onStatus?: (status: AgentStatus) => void
 }
@@ -83,6 +89,8 @@ export interface AgentStatus {
   readonly retryInMs: number
   /** Announced tunnels. */
   readonly tunnels: readonly { readonly url: string; readonly target: string }[]
+  /** Those that the relay refuses now; they are asked for again. */
+  readonly failed: readonly { readonly target: string; readonly reason: string }[]
   /** Round-trip time of the last answered ping in ms; undefined before one. */
   readonly rttMs: number | undefined
   /** Live and all joins so far. */

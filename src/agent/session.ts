@@ -3,10 +3,11 @@ import { MillraceError } from '../errors.ts'
 import { printable } from '../printable.ts'
 import { readMessage, writeMessage } from '../wire/codec.ts'
 import { maxFrame, maxNameLength } from '../wire/limits.ts'
-import type { Extension, Message, NewTunnel, UnknownMessage } from '../wire/messages.ts'
+import type { Extension, Message, NewTunnel, TunnelClosed, UnknownMessage } from '../wire/messages.ts'
 import { authenticate, type Welcome } from './authenticate.ts'
+import { Backoff } from './backoff.ts'
 import { Heartbeat } from './heartbeat.ts'
-import type { AgentOptions, AgentTimings } from './options.ts'
+import type { AgentOptions, AgentTimings, TunnelSpec } from './options.ts'
 import { ProxyConnections } from './proxy-connections.ts'
 import { reasonOf, trustProblem } from './reason.ts'
 import type { RelayDialer } from './relay-dialer.ts'
@@ -28,6 +29,8 @@ export interface SessionOptions {
   readonly visitors: Visitors
   /** '' or the id of the last session. */
   readonly clientId: string
+  /** All tunnels were refused before any session had one: the user should hear of it. */
+  readonly everUp: boolean
   /** The relay has accepted the agent, under this id. */
   readonly onWelcome: (clientId: string) => void
   /** A tunnel came or went. */
@@ -45,6 +48,8 @@ export class Session {
   #control: Endpoint | undefined
   #proxies: ProxyConnections | undefined
   #heartbeat: Heartbeat | undefined
+  readonly #retries = new Map<TunnelSpec, Backoff>()
+  readonly #timers = new Set<NodeJS.Timeout>()
   #end: SessionEnd | undefined
 
   constructor(options: SessionOptions) {
@@ -71,10 +76,16 @@ export class Session {
       return this.#end ?? endOf(error)
     } finally {
       this.#heartbeat?.stop()
+      for (const timer of this.#timers) clearTimeout(timer)
       this.#proxies?.close()
       this.#control?.destroy()
       this.#options.book.clear()
     }
+  }
+
+  /** Asks whether the relay is still there; the session is lost when nothing is heard of it for `probeMs`. */
+  probe(): void {
+    this.#heartbeat?.probe(this.#options.timings.probeMs)
   }
 
   /** Ends the session; `run` resolves with `closed`. */
@@ -109,10 +120,11 @@ export class Session {
     for (const request of book.requests({ extended, plain })) this.#send(control, request)
   }
 
-  #receive(control: Endpoint, message: Message | UnknownMessage, { extensions }: Welcome): void {
+  #receive(control: Endpoint, message: Message | UnknownMessage, welcome: Welcome): void {
+    const { extensions } = welcome
     switch (message.type) {
       case 'NewTunnel':
-        this.#newTunnel(message)
+        this.#newTunnel(control, message, welcome)
         break
       case 'ReqProxy':
         if (!extensions.has('ticket')) this.#proxies?.open(undefined)
@@ -125,7 +137,7 @@ export class Session {
         if (message.Time !== undefined) this.#options.onRoundTrip(Math.max(0, performance.now() - message.Time))
         break
       case 'TunnelClosed':
-        this.#tunnelClosed(message.Url, message.Reason)
+        this.#tunnelClosed(control, message, welcome)
         break
       case 'Drain':
         this.#finish({ kind: 'lost', reason: `the relay takes no more visitors: ${printable(message.Reason)}` })
@@ -144,11 +156,10 @@ export class Session {
     }
   }
 
-  #newTunnel(message: NewTunnel): void {
+  #newTunnel(control: Endpoint, message: NewTunnel, welcome: Welcome): void {
     const { agent, book, onTunnels } = this.#options
     if (message.Error !== '') {
-      book.refused()
-      this.#finish({ kind: 'tunnel-refused', reason: printable(message.Error, maxNameLength) })
+      this.#refused(control, message, welcome)
       return
     }
     const tunnel = book.opened(message)
@@ -160,13 +171,49 @@ export class Session {
     onTunnels()
   }
 
-  #tunnelClosed(url: string, reason: string): void {
+  /** One tunnel that can't be had now is asked for again; the others stay. */
+  #refused(control: Endpoint, message: NewTunnel, welcome: Welcome): void {
+    const { agent, book, everUp, onTunnels } = this.#options
+    const reason = printable(message.Error, maxNameLength)
+    const spec = book.refused(message.ReqId, reason)
+    const hopeless = !everUp && book.settled && book.live.length === 0
+    if (spec === undefined || hopeless) {
+      this.#finish({ kind: 'tunnel-refused', reason })
+      return
+    }
+    const retryInMs = this.#askAgain(control, spec, welcome)
+    agent.log.warn('tunnel.refused', { target: targetName(spec), reason, retryInMs })
+    onTunnels()
+  }
+
+  #tunnelClosed(control: Endpoint, message: TunnelClosed, welcome: Welcome): void {
     const { agent, book, onTunnels } = this.#options
-    if (!book.closed(url)) return
-    agent.log.warn('tunnel.down', { url, reason: printable(reason, maxNameLength) })
+    const tunnel = book.closed(message.Url)
+    if (tunnel === undefined) return
+    agent.log.warn('tunnel.down', { url: tunnel.url, reason: printable(message.Reason, maxNameLength) })
     onTunnels()
     // Nothing is left to serve: come back and ask again, at the pace of any other loss.
     if (book.live.length === 0) this.#finish({ kind: 'lost', reason: 'the relay closed the tunnel' })
+    else if (!book.isUp(tunnel.spec)) this.#askAgain(control, tunnel.spec, welcome)
+  }
+
+  #askAgain(control: Endpoint, spec: TunnelSpec, { extended, extensions }: Welcome): number {
+    const { book, timings } = this.#options
+    let backoff = this.#retries.get(spec)
+    if (backoff === undefined) {
+      backoff = new Backoff(timings.backoff)
+      // What was refused a moment ago will be now: no immediate retry.
+      backoff.next()
+      this.#retries.set(spec, backoff)
+    }
+    const retryInMs = backoff.next()
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      const request = book.requestAgain(spec, { extended, plain: extensions.has('plain') })
+      if (request !== undefined) this.#send(control, request)
+    }, retryInMs)
+    this.#timers.add(timer)
+    return retryInMs
   }
 
   #send(control: Endpoint, message: Message): void {

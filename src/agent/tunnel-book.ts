@@ -2,6 +2,7 @@ import { describeTarget } from '../net/address.ts'
 import { newReqId } from '../wire/ids.ts'
 import type { NewTunnel, ReqTunnel } from '../wire/messages.ts'
 import type { TunnelSpec } from './options.ts'
+import type { TunnelAddress } from './state-file.ts'
 
 /** A tunnel that the relay has announced. */
 export interface LiveTunnel {
@@ -26,6 +27,17 @@ interface Entry {
   /** Where the relay put a tunnel whose address was left to it; '' or 0 before that. */
   host: string
   port: number
+  /** Why the relay doesn't give it now; '' otherwise. */
+  refusal: string
+  /** Refusals in a row. */
+  refusals: number
+}
+
+/** A tunnel that the relay doesn't give now. */
+export interface FailedTunnel {
+  readonly spec: TunnelSpec
+  /** The relay's sentence. */
+  readonly reason: string
 }
 
 /** Refusals in a row after which an address that the user never asked for is given up. */
@@ -38,10 +50,27 @@ const maxRefusals = 3
 export class TunnelBook {
   readonly #entries: readonly Entry[]
   readonly #live = new Map<string, LiveTunnel>()
-  #refusals = 0
 
   constructor(specs: readonly TunnelSpec[]) {
-    this.#entries = specs.map((spec) => ({ spec, reqId: '', host: '', port: 0 }))
+    this.#entries = specs.map((spec) => ({ spec, reqId: '', host: '', port: 0, refusal: '', refusals: 0 }))
+  }
+
+  /** Takes the addresses that the tunnels had in an earlier life, in their order. */
+  restore(addresses: readonly TunnelAddress[]): void {
+    for (const [index, entry] of this.#entries.entries()) {
+      entry.host = addresses[index]?.host ?? ''
+      entry.port = addresses[index]?.port ?? 0
+    }
+  }
+
+  /** Where the relay has put the tunnels, in their order. */
+  get addresses(): readonly TunnelAddress[] {
+    return this.#entries.map(({ host, port }) => ({ host, port }))
+  }
+
+  /** The tunnels that the relay refused and has not given since. */
+  get failed(): readonly FailedTunnel[] {
+    return this.#entries.filter(({ refusal }) => refusal !== '').map(({ spec, refusal }) => ({ spec, reason: refusal }))
   }
 
   /** The tunnels of the current session, in the order of their announcement. */
@@ -52,10 +81,13 @@ export class TunnelBook {
   /** Begins a session: one request per tunnel, with new ids. */
   requests(style: RequestStyle): readonly ReqTunnel[] {
     this.#live.clear()
-    return this.#entries.map((entry) => {
-      entry.reqId = newReqId()
-      return toRequest(entry, style)
-    })
+    return this.#entries.map((entry) => request(entry, style))
+  }
+
+  /** Asks again for a tunnel of this session, with a new id. */
+  requestAgain(spec: TunnelSpec, style: RequestStyle): ReqTunnel | undefined {
+    const entry = this.#entries.find((one) => one.spec === spec)
+    return entry === undefined ? undefined : request(entry, style)
   }
 
   /** Notes an announcement. Undefined when it answers none of our requests. */
@@ -65,34 +97,54 @@ export class TunnelBook {
     const tunnel: LiveTunnel = { url: message.Url, protocol: message.Protocol, spec: entry.spec }
     this.#live.set(tunnel.url, tunnel)
     remember(entry, message.Url)
-    if (this.allUp) this.#refusals = 0
+    entry.refusal = ''
+    entry.refusals = 0
     return tunnel
   }
 
   /** True when every request of this session has at least one tunnel. */
   get allUp(): boolean {
-    return this.#entries.every(({ spec }) => this.live.some((tunnel) => tunnel.spec === spec))
+    return this.#entries.every(({ spec }) => this.isUp(spec))
   }
 
-  /** Notes a refusal. After a few in a row the next requests leave the address to the relay, as the user did. */
-  refused(): void {
-    this.#refusals += 1
-    if (this.#refusals < maxRefusals) return
-    this.#refusals = 0
-    for (const entry of this.#entries) {
-      entry.host = ''
-      entry.port = 0
+  /** True when every request has been answered, whatever with. */
+  get settled(): boolean {
+    return this.#entries.every(({ spec, refusal }) => refusal !== '' || this.isUp(spec))
+  }
+
+  /** True when the tunnel is announced. */
+  isUp(spec: TunnelSpec): boolean {
+    return this.live.some((tunnel) => tunnel.spec === spec)
+  }
+
+  /**
+   * Notes a refusal, and returns whose it was. After a few in a row the next request leaves the address to the relay, as
+   * the user did. Undefined when the relay doesn't say which request it refuses (1.x): it is then each one's refusal.
+   */
+  refused(reqId: string, reason: string): TunnelSpec | undefined {
+    const entry = this.#entries.find((one) => reqId !== '' && one.reqId === reqId)
+    for (const one of entry === undefined ? this.#entries : [entry]) {
+      if (entry !== undefined) one.refusal = reason
+      one.refusals += 1
+      if (one.refusals < maxRefusals) continue
+      one.refusals = 0
+      one.host = ''
+      one.port = 0
     }
+    return entry?.spec
   }
 
-  /** Notes that the relay ended a tunnel. False when there was none. */
-  closed(url: string): boolean {
-    return this.#live.delete(url)
+  /** Notes that the relay ended a tunnel. Undefined when there was none. */
+  closed(url: string): LiveTunnel | undefined {
+    const tunnel = this.#live.get(url)
+    this.#live.delete(url)
+    return tunnel
   }
 
   /** The session is over: nothing is announced any more. */
   clear(): void {
     this.#live.clear()
+    for (const entry of this.#entries) entry.refusal = ''
   }
 
   /** The tunnel with exactly this URL. */
@@ -104,6 +156,11 @@ export class TunnelBook {
 /** What a tunnel's target is called in logs and on pages. */
 export function targetName(spec: TunnelSpec): string {
   return describeTarget(spec.target)
+}
+
+function request(entry: Entry, style: RequestStyle): ReqTunnel {
+  entry.reqId = newReqId()
+  return toRequest(entry, style)
 }
 
 function toRequest({ spec, reqId, host, port }: Entry, style: RequestStyle): ReqTunnel {

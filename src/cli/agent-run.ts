@@ -1,5 +1,7 @@
 import { Agent } from '../agent/agent.ts'
 import type { TunnelSpec } from '../agent/options.ts'
+import { StateFile } from '../agent/state-file.ts'
+import { defaultStateDir } from '../config/relay-settings.ts'
 import { createDataPlane } from '../dataplane/create.ts'
 import { formatHostPort } from '../net/address.ts'
 import { createLogger } from '../observe/log.ts'
@@ -35,6 +37,7 @@ export async function runAgent(flags: AgentFlags, tunnel: Omit<TunnelSpec, 'targ
     token,
     plain: flags.plain === true,
     tunnels: [spec],
+    state: new StateFile(defaultStateDir(), purposeOf(flags, spec)),
     ...(screen === undefined ? {} : { onStatus: (status) => screen.update(status) }),
   })
   if (trust.kind === 'none') {
@@ -63,4 +66,9 @@ export async function runAgent(flags: AgentFlags, tunnel: Omit<TunnelSpec, 'targ
     screen?.close()
     clearInterval(alive)
   }
+}
+
+/** What makes one agent another than the next: the same command again is the same agent come back. */
+function purposeOf({ relay }: AgentFlags, { protocol, target, subdomain, hostname, remotePort }: TunnelSpec): string {
+  return JSON.stringify([relay.host, relay.port, protocol, target, subdomain, hostname, remotePort])
 }

@@ -81,6 +81,7 @@ export function renderStatus(
   log: readonly string[],
 ): readonly string[] {
   const tunnels = (status?.tunnels ?? []).map(({ url, target }) => row('Tunnel', `${url} -> ${target}`))
+  const failed = (status?.failed ?? []).map(({ target, reason }) => row('Refused', `${target}: ${reason}`))
   const rtt = status?.rttMs === undefined ? '' : ` (${status.rttMs.toFixed(1)} ms)`
   return [
     'millrace                                        Ctrl-C ends it',
@@ -88,6 +89,7 @@ export function renderStatus(
     row('Relay', `${relay}${rtt}`),
     row('State', stateText(status)),
     ...tunnels,
+    ...failed,
     row('Visitors', `${status?.openJoins ?? 0} now, ${status?.totalJoins ?? 0} so far`),
     '',
     ...log,

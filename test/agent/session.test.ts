@@ -65,6 +65,37 @@ describe('a session of the agent', () => {
     await assert.rejects(up, { code: 'ERR_AGENT_REFUSED', message: /the port is taken/ })
   })
 
+  it('keeps the tunnels that it got when another is refused, and asks for that again', async (t) => {
+    const relay = await startRelay(t)
+    const { agent, log, up } = startAgent(t, relay.port, tcpTunnel(1), { tunnels: [tcpTunnel(1), tcpTunnel(2)] })
+    const control = await relay.control(extended)
+    const [first, second] = [await control.expect('ReqTunnel'), await control.expect('ReqTunnel')]
+    control.send({ type: 'NewTunnel', ReqId: first.ReqId, Url: url, Protocol: 'tcp', Error: '' })
+    control.send({ type: 'NewTunnel', ReqId: second.ReqId, Url: '', Protocol: '', Error: 'the port is taken' })
+    assert.deepEqual(await up, [url])
+    assert.equal((await log.line('tunnel.refused')).fields['target'], '127.0.0.1:2')
+    assert.deepEqual(agent.status.failed, [{ target: '127.0.0.1:2', reason: 'the port is taken' }])
+    assert.equal(agent.status.state, 'online')
+    const again = await control.expect('ReqTunnel')
+    control.send({ type: 'NewTunnel', ReqId: again.ReqId, Url: 'tcp://relay.test:9', Protocol: 'tcp', Error: '' })
+    await log.line('tunnel.up', 2)
+    assert.deepEqual(agent.status.failed, [])
+    assert.equal(agent.status.tunnels.length, 2)
+    // One that the relay takes away is asked for again as well.
+    control.send({ type: 'TunnelClosed', Url: url, Reason: 'asked' })
+    assert.equal((await control.expect('ReqTunnel')).RemotePort, 20_001)
+  })
+
+  it('ends when all its tunnels are refused at the first start', async (t) => {
+    const relay = await startRelay(t)
+    const { up } = startAgent(t, relay.port, tcpTunnel(1), { tunnels: [tcpTunnel(1), tcpTunnel(2)] })
+    const control = await relay.control(extended)
+    for (const request of [await control.expect('ReqTunnel'), await control.expect('ReqTunnel')]) {
+      control.send({ type: 'NewTunnel', ReqId: request.ReqId, Url: '', Protocol: '', Error: 'not you' })
+    }
+    await assert.rejects(up, { code: 'ERR_AGENT_REFUSED', message: /not you/ })
+  })
+
   it('keeps trying when its tunnel is refused later', async (t) => {
     const relay = await startRelay(t)
     const { up } = startAgent(t, relay.port, tcpTunnel(1))

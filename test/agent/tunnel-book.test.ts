@@ -72,10 +72,52 @@ describe('the tunnel book', () => {
     announced(book, ours, ['tcp://example.com:20001'])
     const ports = Array.from({ length: 4 }, () => {
       const [request] = book.requests(ours)
-      book.refused()
+      book.refused(request?.ReqId ?? '', 'the port is taken')
       return request?.RemotePort
     })
     assert.deepEqual(ports, [20_001, 20_001, 20_001, 0])
+  })
+
+  it('knows which tunnel was refused, and why, until it is there', () => {
+    const book = new TunnelBook([raw, web])
+    const [first, second] = book.requests(ours)
+    assert.equal(book.refused(first?.ReqId ?? '', 'the port is taken'), raw)
+    assert.equal(book.settled, false)
+    book.opened({
+      type: 'NewTunnel',
+      ReqId: second?.ReqId ?? '',
+      Url: 'http://a.example.com',
+      Protocol: 'http',
+      Error: '',
+    })
+    assert.deepEqual(
+      [book.settled, book.allUp, book.failed],
+      [true, false, [{ spec: raw, reason: 'the port is taken' }]],
+    )
+    const again = book.requestAgain(raw, ours)
+    assert.notEqual(again?.ReqId, first?.ReqId)
+    book.opened({
+      type: 'NewTunnel',
+      ReqId: again?.ReqId ?? '',
+      Url: 'tcp://example.com:1',
+      Protocol: 'tcp',
+      Error: '',
+    })
+    assert.deepEqual([book.allUp, book.failed], [true, []])
+  })
+
+  it('takes the addresses of an earlier life', () => {
+    const before = new TunnelBook([raw, web])
+    announced(before, ours, ['tcp://example.com:20001'])
+    const book = new TunnelBook([raw, web])
+    book.restore(before.addresses)
+    assert.deepEqual(
+      book.requests(ours).map(({ Hostname, RemotePort }) => [Hostname, RemotePort]),
+      [
+        ['', 20_001],
+        ['', 0],
+      ],
+    )
   })
 
   it('finds tunnels by the exact URL, of this session alone', () => {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { within } from '../agent/events.ts'
+import { stateHome } from '../support/state-home.ts'
 
 /** How a process ended, and what it said. */
 export interface Outcome {
@@ -15,7 +16,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 export async function millrace(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], {
     cwd: root,
-    env: { ...process.env, MILLRACE_TOKEN: '', ...env },
+    env: { ...process.env, ...stateHome, MILLRACE_TOKEN: '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let stdout = ''

@@ -8,6 +8,7 @@ const status: AgentStatus = {
   lastLoss: '',
   retryInMs: 0,
   tunnels: [{ url: 'http://a.example.com', target: 'localhost:80' }],
+  failed: [],
   rttMs: 1.26,
   openJoins: 2,
   totalJoins: 7,

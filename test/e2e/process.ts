@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { within } from '../agent/events.ts'
+import { stateHome } from '../support/state-home.ts'
 
 /** A process takes seconds to start on a busy machine; only a fault takes this long, ms. */
 const processPatienceMs = 60_000
@@ -26,7 +27,7 @@ export class Millrace {
   constructor(t: TestContext, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
     this.#child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], {
       cwd: root,
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...stateHome, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const lines = createInterface({ input: this.#child.stdout })
