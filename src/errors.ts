@@ -48,6 +48,11 @@ const catalogue = {
   ERR_TARGET: 'not a target (port, host:port, [v6]:port, unix:/path or https://host:port): {detail}',
   ERR_PORT_RANGE: 'not a range of ports such as 20000-20100: {detail}',
   ERR_HOSTNAME: 'not a host name: {detail}',
+  ERR_NETWORK: 'not an IP network such as 10.0.0.0/8 or fd00::/8: {detail}',
+  // Ways through what lies in between: proxies towards the relay, and load balancers in front of it. No detail has a secret.
+  ERR_OUTBOUND_PROXY_URL: 'not a proxy (http://[USER:PASSWORD@]HOST:PORT or socks5://…): {detail}',
+  ERR_OUTBOUND_PROXY: 'the proxy {detail}',
+  ERR_PROXY_PROTOCOL: 'a trusted source sent no valid PROXY protocol header: {detail}',
   // HTTP: why a visitor's request is refused; src/http/refusal.ts has the status of each. Details never quote the visitor.
   ERR_HTTP_SYNTAX: 'the request is not valid HTTP: {detail}',
   ERR_HTTP_FRAMING: 'the length of the body is not clear: {detail}',
