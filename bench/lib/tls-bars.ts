@@ -74,4 +74,14 @@ export const tlsBars: readonly Bar[] = [
     against: { otherCase: 'pings alone' },
     atMost: 2,
   },
+  {
+    bar: 'heartbeats of 5 000 sessions cost less than on Node’s TLS',
+    scenario: 'heartbeats',
+    cases: ['5000 sessions'],
+    metric: 'cpu_percent',
+    contender: 'adaptive',
+    against: { each: ['stream'] },
+    atMost: 1,
+    rounds: 3,
+  },
 ]

@@ -40,6 +40,8 @@ export const remarks: Readonly<Record<string, string>> = {
     'Certificates are not checked by the visitors, whose cost that would be. Node’s TLS, below `stream`, gives no new ticket with a resumed handshake, so every third visitor is without one.',
   'tls-mixed':
     'Hop and load have one core each: what the handshakes of visitors cost the load (the client’s half) competes with the newcomers, not with the pings, which the scheduler prefers.',
+  heartbeats:
+    '`stream` and `adaptive` are the relay as built on that data plane; its control code is the same. The agents’ CPU is not counted.',
   cold: 'Interpreters and dynamic libraries were in the page cache.',
   scaling: 'Load and relay share all cores: what one gains the other loses. There is no verdict on two cores.',
 }

@@ -4,6 +4,7 @@ import { cold } from './cold.ts'
 import { connect, proxyConnect } from './connect.ts'
 import { echo } from './echo.ts'
 import { handover } from './handover.ts'
+import { heartbeats } from './heartbeats.ts'
 import { http } from './http.ts'
 import { idle } from './idle.ts'
 import { mixed } from './mixed.ts'
@@ -26,6 +27,7 @@ export const scenarios: readonly Scenario[] = [
   tlsEcho,
   tlsHandshakes,
   tlsMixed,
+  heartbeats,
   cold,
   scaling,
 ]

@@ -46,7 +46,8 @@ async function measure(subject: Subject, many: number, quick: boolean): Promise<
   const kibOfMany = await resident(subject)
   const pipes = (descriptorsOf(pids).pipeEnds - pipesBefore) / 2
   const counters = await countersMs(subject)
-  // What was done to find that out is not the joins' doing.
+  // What was done to find that out is not the joins' doing. V8 begins anew with the collections.
+  await resident(subject)
   await sleep(quick ? restMs : longRestMs)
   const [began, cpuBefore] = [performance.now(), cpuSeconds(pids)]
   await sleep(quick ? 1000 : 4000)
