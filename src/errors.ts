@@ -30,8 +30,10 @@ const catalogue = {
   ERR_DIAL_TIMEOUT: 'no connection within the limit: {detail}',
   ERR_TLS: 'TLS failed: {detail}',
   ERR_TLS_TIMEOUT: 'the TLS handshake did not finish within {detail} ms',
+  ERR_TLS_BUSY: 'too many TLS handshakes are under way at once',
   // The data plane itself.
   ERR_DATAPLANE_MODE: 'MILLRACE_DATAPLANE must be native, copy, splice or stream, not {detail}',
+  ERR_DATAPLANE_TLS: 'MILLRACE_TLS must be native or stream, not {detail}',
   ERR_DATAPLANE_LOAD: 'the native data plane could not be loaded: {detail}',
   ERR_WORKERS: 'MILLRACE_WORKERS must be a whole number from 1 to 64, not {detail}',
   ERR_OPTION: 'bad option: {detail}',

@@ -30,6 +30,8 @@ export type {
   Path,
   PerDirection,
   RateLimit,
+  TlsAgreement,
+  TlsCommonOptions,
   TlsOptions,
   TlsTrust,
 } from './dataplane/types.ts'

@@ -83,6 +83,8 @@ NAPI_MODULE_INIT() {
       {"dial", dial},     {"adopt", adopt}, {"wake", wake},     {"read", read},            {"write", write},     {"flush", flush},
       {"destroy", destroy}, {"release", release}, {"cells", cells},        {"bucket", bucket},   {"join", join}, {"joinTo", join_to},
       {"abort", abort_join}, {"finish", finish}, {"shape", shape}, {"statistics", statistics},
+      {"tlsProblem", tls_problem}, {"ticketKeys", ticket_keys}, {"setTicketKeys", set_ticket_keys},
+      {"tlsServer", tls_server}, {"tlsClient", tls_client}, {"secure", secure},
   };
   for (const auto& [name, callback] : functions) {
     napi_value function;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "environment.h"
+#include "handles.h"
 
 namespace millrace::addon {
 
@@ -99,11 +100,16 @@ class Arguments {
     ok_ &= !detachable;
     return memory;
   }
+  // What a handle holds, which must be of that kind.
+  template <class T>
+  std::shared_ptr<T> handle(size_t i, Handle kind) {
+    auto object = std::static_pointer_cast<T>(unwrap(env_, values_[i], kind));
+    ok_ &= object != nullptr;
+    return object;
+  }
+  // Null for undefined.
   std::shared_ptr<TokenBucket> bucket(size_t i) {
-    if (missing(i)) return nullptr;
-    void* data = nullptr;
-    ok_ &= napi_get_value_external(env_, values_[i], &data) == napi_ok;
-    return data ? *static_cast<std::shared_ptr<TokenBucket>*>(data) : nullptr;
+    return missing(i) ? nullptr : handle<TokenBucket>(i, Handle::Bucket);
   }
 
   static Millis to_millis(double value) {

@@ -1,4 +1,4 @@
-// The calls that sockets.cc and joins.cc carry out; addon.cc hands them to JavaScript.
+// The calls that sockets.cc, joins.cc and tls.cc carry out; addon.cc hands them to JavaScript.
 #pragma once
 
 #include <node_api.h>
@@ -21,5 +21,11 @@ napi_value join(napi_env env, napi_callback_info info);
 napi_value join_to(napi_env env, napi_callback_info info);
 napi_value abort_join(napi_env env, napi_callback_info info);
 napi_value finish(napi_env env, napi_callback_info info);
+napi_value tls_problem(napi_env env, napi_callback_info info);
+napi_value ticket_keys(napi_env env, napi_callback_info info);
+napi_value set_ticket_keys(napi_env env, napi_callback_info info);
+napi_value tls_server(napi_env env, napi_callback_info info);
+napi_value tls_client(napi_env env, napi_callback_info info);
+napi_value secure(napi_env env, napi_callback_info info);
 
 }  // namespace millrace::addon

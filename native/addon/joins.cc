@@ -59,12 +59,7 @@ napi_value bucket(napi_env env, napi_callback_info info) {
   const double burst = args.number(1);
   // Infinity would be no limit, and NaN none that time fills.
   if (!args.ok() || !(rate >= 1 && burst >= 1) || std::isinf(rate) || std::isinf(burst)) return fault(env);
-  auto* holder = new std::shared_ptr<TokenBucket>(std::make_shared<TokenBucket>(rate, burst));
-  napi_value result = nullptr;
-  napi_create_external(
-      env, holder, [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<TokenBucket>*>(data); }, nullptr,
-      &result);
-  return result;
+  return wrap(env, Handle::Bucket, std::make_shared<TokenBucket>(rate, burst));
 }
 
 // join(fields, headA, headB, rateAToB, rateBToA)

@@ -67,7 +67,7 @@ void Endpoint::secured() {
   deadline_ = kNever;
   worker_->wheel.cancel(timer_);
   const TlsStream& stream = socket.tls()->stream();
-  worker_->stats.add(Stat::Handshakes);
+  worker_->stats.add(Stat::HandshakesDone);
   if (stream.resumed()) worker_->stats.add(Stat::HandshakesResumed);
   std::string text = stream.server_name();
   text.append(1, '\n').append(stream.protocol()).append(1, '\n').append(stream.version()).append(1, '\n').append(stream.cipher());

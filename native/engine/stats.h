@@ -68,7 +68,7 @@ enum class Stat : uint8_t {
   EndedError,
   EndedUnreachable,
   HandshakesNow,  // now: TLS handshakes under way
-  Handshakes,     // done
+  HandshakesDone,
   HandshakesResumed,  // of those: with the keys of an earlier one
   HandshakesFailed,
   HandshakesRefused,  // too many were under way

@@ -31,7 +31,8 @@ export class LocalServices {
   #tlsOptions(spec: TunnelSpec, serverName: string): TlsOptions {
     const known = this.#tls.get(spec)
     if (known !== undefined) return known
-    const options: TlsOptions = { role: 'client', serverName, trust: spec.targetTrust }
+    // Many services never send close_notify.
+    const options: TlsOptions = { role: 'client', serverName, trust: spec.targetTrust, truncation: 'fin' }
     this.#tls.set(spec, options)
     return options
   }

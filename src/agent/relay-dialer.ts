@@ -19,7 +19,7 @@ export class RelayDialer {
 
   constructor(options: RelayDialerOptions) {
     this.#options = options
-    this.#tls = { role: 'client', serverName: options.relay.host, trust: options.trust }
+    this.#tls = { role: 'client', serverName: options.relay.host, trust: options.trust, truncation: 'reset' }
   }
 
   /**

@@ -5,7 +5,7 @@ import type { DataPlaneStats } from '../dataplane/stats.ts'
 import { readSystemLimits, type SystemLimits } from './system-limits.ts'
 
 /** What of the data plane the findings are about. */
-export type PlaneFacts = Pick<DataPlaneStats, 'kind' | 'mode' | 'threads' | 'spliceFallbacks'>
+export type PlaneFacts = Pick<DataPlaneStats, 'kind' | 'mode' | 'threads' | 'spliceFallbacks' | 'tls'>
 
 /** One thing that was looked at. */
 export interface Finding {
@@ -59,7 +59,7 @@ export function findingsOf(stats: PlaneFacts, addon: LoadResult, limits: SystemL
     ...(native && stats.mode !== 'copy' && limits.pipePagesSoft !== undefined ? [pipes(limits.pipePagesSoft)] : []),
     ...(limits.openFiles === undefined ? [] : [descriptors(limits.openFiles)]),
     ...(limits.backlog === undefined ? [] : [backlog(limits.backlog)]),
-    { check: 'tls', state: 'cost', says: `OpenSSL ${limits.openssl}, on Node streams: about 1.2 CPU seconds per GB` },
+    tls(stats, limits.openssl),
   ]
 }
 
@@ -123,6 +123,13 @@ const dearer = 'bulk over a real network takes a quarter more CPU'
 
 function workers({ threads }: PlaneFacts): Finding {
   return { check: 'workers', state: 'ok', says: `${threads} (MILLRACE_WORKERS sets 1 to 64)` }
+}
+
+function tls(stats: PlaneFacts, openssl: string): Finding {
+  const check = 'tls'
+  if (stats.tls.by === 'native') return { check, state: 'ok', says: `OpenSSL ${openssl}, in the engine's workers` }
+  const why = stats.tls.reason === '' ? '' : `: ${stats.tls.reason}`
+  return { check, state: 'cost', says: `OpenSSL ${openssl}, on Node streams${why}; about 1.2 CPU seconds per GB` }
 }
 
 /** A pipe of the default size takes 16 pages; a direction that streams holds one. */

@@ -27,3 +27,16 @@ export function readWorkers(environment: Readonly<Record<string, string | undefi
   if (/^\d{1,2}$/.test(word) && workers >= 1 && workers <= 64) return workers
   throw new MillraceError('ERR_WORKERS', JSON.stringify(word.slice(0, 64)))
 }
+
+/**
+ * Who speaks TLS on the native data plane: `MILLRACE_TLS`, default `native`, the engine's workers; `stream` is Node's
+ * `tls`. Throws ERR_DATAPLANE_TLS for any other word.
+ */
+export function readTlsMode(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): 'native' | 'stream' {
+  const word = environment['MILLRACE_TLS']
+  if (word === undefined || word === '' || word === 'native') return 'native'
+  if (word === 'stream') return 'stream'
+  throw new MillraceError('ERR_DATAPLANE_TLS', JSON.stringify(word.slice(0, 64)))
+}

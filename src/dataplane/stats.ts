@@ -79,6 +79,20 @@ export interface WorkerStats {
   readonly dials: number
   /** Those that the peer, the network or the system refused, or that ran out of time. */
   readonly dialsFailed: number
+  /** TLS handshakes, of both roles. */
+  readonly handshakes: {
+    /** Under way now. */
+    readonly now: number
+    readonly done: number
+    /** Of those done, with the keys of an earlier connection. */
+    readonly resumed: number
+    /** The peer's fault, a certificate that was refused, or time that ran out. */
+    readonly failed: number
+    /** Not begun, as too many were under way. */
+    readonly refused: number
+  }
+  /** TLS connections that their peers ended without close_notify. */
+  readonly truncated: number
   /** Joins that ended, by reason (`unreachable`: one that was to connect first, and could not); their sum and `joins.now` make `joins.begun`. */
   readonly ended: Readonly<Record<EndReason | 'unreachable', number>>
 }
@@ -103,6 +117,8 @@ export interface DataPlaneStats {
   readonly pipes: number
   /** Whether splice worked when the engine tried it at its start; false on streams. */
   readonly spliceWorks: boolean
+  /** What speaks TLS: the engine's workers, or Node's `tls` on streams; `reason` says why where the engine might. */
+  readonly tls: { readonly by: 'native' | 'stream'; readonly reason: string }
   /** The fallbacks of `total` that happened, by reason, and `refused-at-start` where splice does not work at all. */
   readonly spliceFallbacks: Readonly<Record<string, number>>
   /** One for each thread, then `streams`. */

@@ -50,6 +50,18 @@ export type ClosedHow = 'fin' | 'reset'
  */
 export type FindEnd = (bytes: Buffer) => number
 
+/** What a TLS handshake agreed on. */
+export interface TlsAgreement {
+  /** `TLSv1.3` or `TLSv1.2`. */
+  readonly version: string
+  /** As OpenSSL calls it, e.g. `TLS_AES_128_GCM_SHA256`. */
+  readonly cipher: string
+  /** The application protocol (ALPN), '' when none was agreed on. */
+  readonly alpn: string
+  /** With the keys of an earlier connection, whose certificate had been checked: no certificate was sent. */
+  readonly resumed: boolean
+}
+
 /**
  * One side of a join: a plain socket or a TLS session on a socket. Whoever gets one owns it until it is given to
  * `join`, `secure` or `destroy`; one that is dropped without any of these leaks a descriptor. At most one read (`peek`,
@@ -66,6 +78,8 @@ export interface Endpoint {
   readonly encrypted: boolean
   /** The host name the peer asked for (TLS server endpoints: SNI, '' when none). '' elsewhere. */
   readonly serverName: string
+  /** What the TLS handshake agreed on; undefined without TLS. */
+  readonly tls: TlsAgreement | undefined
 
   /** Resolves with at least `n` unread bytes (fewer once the peer has ended), and takes none. n ≤ 64 KiB. */
   peek(n: number, deadlineMs: number): Promise<Buffer>
@@ -217,33 +231,57 @@ export interface DialOptions {
   readonly signal?: AbortSignal
 }
 
-/** How a TLS client decides whom to trust. `none` verifies nothing and must come from an explicit user's wish. */
+/**
+ * How a TLS client decides whom to trust. `system`: Node's root certificates and those of NODE_EXTRA_CA_CERTS. `ca`: the
+ * certificates in `pem` alone, a single server's among them. With both the chain, the validity and the name are checked.
+ * `pin`: the server's public key is one of these and nothing else is asked; each is the SHA-256 of the
+ * SubjectPublicKeyInfo (RFC 7469 section 2.4) in base64 or hex. `none` verifies nothing and must come from an explicit
+ * user's wish.
+ */
 export type TlsTrust =
   | { readonly kind: 'system' }
   | { readonly kind: 'ca'; readonly pem: string }
+  | { readonly kind: 'pin'; readonly sha256: readonly string[] }
   | { readonly kind: 'none' }
 
+/** TLS settings of either role. */
+export interface TlsCommonOptions {
+  /**
+   * Application protocols, most wanted first, of 1 to 255 bytes each. A server with a list refuses clients that offer
+   * none of it and takes those that don't ask. Default none.
+   */
+  readonly alpn?: readonly string[]
+  /** Default `TLSv1.2`, of which only ECDHE with AEAD is spoken. */
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3'
+  /** A slower handshake fails with ERR_TLS_TIMEOUT, ms. Default 10 000. */
+  readonly handshakeTimeoutMs?: number
+  /**
+   * What is made of a peer that ends its connection without TLS's own end, close_notify: it may have been cut off by
+   * anybody on the way. `reset` (default): a failure; a join delivers what came and then resets its other side. `fin`: an
+   * end like any other, for peers of which many never send it. A join's reason is `truncated` in either case.
+   */
+  readonly truncation?: 'reset' | 'fin'
+}
+
 /**
- * TLS settings, version 1.2 at least. Keep one object per front or target and pass it again: contexts are cached by
- * the object's identity. A handshake slower than `handshakeTimeoutMs` (default 10 000) fails.
+ * TLS settings, version 1.2 at least. Keep one object per front or target and pass it again: contexts are cached by the
+ * object's identity.
  */
 export type TlsOptions =
-  | {
+  | (TlsCommonOptions & {
       readonly role: 'server'
       /** PEM chain and key. */
       readonly cert: string
       readonly key: string
-      readonly alpn?: readonly string[]
-      readonly handshakeTimeoutMs?: number
-    }
-  | {
+      /** Names what the certificate is used for: session tickets of one front are none at another. Default ''. */
+      readonly front?: string
+    })
+  | (TlsCommonOptions & {
       readonly role: 'client'
       /** Sent as SNI and checked against the certificate. IP addresses are checked, not sent. */
       readonly serverName: string
       readonly trust: TlsTrust
-      readonly alpn?: readonly string[]
-      readonly handshakeTimeoutMs?: number
-    }
+    })
 
 /** `native` is adaptive (the default), `copy` and `splice` fix the engine's path, `stream` is Node streams. */
 export type DataPlaneMode = 'native' | 'copy' | 'splice' | 'stream'
@@ -270,7 +308,8 @@ export interface DataPlane {
   adopt(socket: import('node:net').Socket, head?: Uint8Array): Endpoint
   /**
    * TLS handshake on an endpoint, bytes already read from it included. The plain endpoint is used up, also when this
-   * rejects (ERR_TLS, ERR_TLS_TIMEOUT, ERR_ENDPOINT_*).
+   * rejects with ERR_TLS, ERR_TLS_TIMEOUT or ERR_TLS_BUSY; not with ERR_OPTION and ERR_ENDPOINT_*. Clients use a session
+   * again, once, for the same address, name and trust.
    */
   secure(endpoint: Endpoint, options: TlsOptions): Promise<Endpoint>
   /** Joins two endpoints. Both are used up; never throws for what a peer did: that shows in the result. */

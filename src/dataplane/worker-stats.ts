@@ -38,6 +38,14 @@ export function workerStats(name: string, at: StatSource): WorkerStats {
     acceptPauses: at('acceptPauses'),
     dials: at('dials'),
     dialsFailed: at('dialsFailed'),
+    handshakes: {
+      now: at('handshakes.now'),
+      done: at('handshakes.done'),
+      resumed: at('handshakes.resumed'),
+      failed: at('handshakes.failed'),
+      refused: at('handshakes.refused'),
+    },
+    truncated: at('truncated'),
     ended: {
       eof: at('ended.eof'),
       reset: at('ended.reset'),

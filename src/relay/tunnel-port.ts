@@ -92,7 +92,8 @@ export class TunnelPort {
     let options = this.#tls.get(step)
     if (options === undefined) {
       const handshakeTimeoutMs = (this.#timeMs * step) / steps
-      options = { role: 'server', ...this.#options.certificate, handshakeTimeoutMs }
+      const { certificate } = this.#options
+      options = { role: 'server', ...certificate, front: 'tunnel', truncation: 'reset', handshakeTimeoutMs }
       this.#tls.set(step, options)
     }
     return options

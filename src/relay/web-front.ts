@@ -38,7 +38,8 @@ export class WebFront {
   constructor(options: WebFrontOptions) {
     const { dataPlane, log, registry, scheme, settings } = options
     this.#options = options
-    this.#tls = { role: 'server', ...options.certificate, alpn: ['http/1.1'] }
+    // Many browsers never send close_notify.
+    this.#tls = { role: 'server', ...options.certificate, front: scheme, alpn: ['http/1.1'], truncation: 'fin' }
     this.#front = new HttpFront({
       dataPlane,
       scheme,

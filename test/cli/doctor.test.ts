@@ -3,8 +3,9 @@ import { describe, it } from 'node:test'
 import { type Finding, findingsOf, type PlaneFacts } from '../../src/cli/doctor-report.ts'
 import type { LoadResult } from '../../src/dataplane/native/load.ts'
 
-const native: PlaneFacts = { kind: 'native', mode: 'native', threads: 3, spliceFallbacks: {} }
-const stream: PlaneFacts = { ...native, kind: 'stream', threads: 0 }
+const tls = { by: 'native', reason: '' } as const
+const native: PlaneFacts = { kind: 'native', mode: 'native', threads: 3, spliceFallbacks: {}, tls }
+const stream: PlaneFacts = { ...native, kind: 'stream', threads: 0, tls: { by: 'stream', reason: '' } }
 const absent: LoadResult = { state: 'absent', tried: [] }
 const limits = { pipePagesSoft: 16_384, openFiles: 65_536, backlog: 4_096, openssl: '3.0.0' }
 
@@ -26,6 +27,15 @@ describe('the findings of the doctor', () => {
     assert.match(find(findingsOf(refused, absent, limits), 'splice')?.says ?? '', /: EPERM; copies/)
     assert.equal(find(findingsOf(native, absent, limits), 'splice')?.state, 'ok')
     assert.equal(find(findingsOf(stream, absent, limits), 'splice'), undefined)
+  })
+
+  it('say what speaks TLS, and why it is not the engine', () => {
+    assert.equal(find(findingsOf(native, absent, limits), 'tls')?.state, 'ok')
+    assert.match(find(findingsOf(stream, absent, limits), 'tls')?.says ?? '', /on Node streams; /)
+    const without = { ...native, tls: { by: 'stream', reason: 'this process exports no OpenSSL' } } as const
+    const { state, says } = find(findingsOf(without, absent, limits), 'tls') ?? {}
+    assert.equal(state, 'cost')
+    assert.match(says ?? '', /on Node streams: this process exports no OpenSSL; /)
   })
 
   it('name small limits', () => {

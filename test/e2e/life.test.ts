@@ -107,6 +107,8 @@ describe('agents and relays', () => {
     const service = await startService(t)
     const agent = startAgent(t, relay, ['tcp', `127.0.0.1:${service.port}`])
     const visitor = await dialPort(Number((await tunnelUrl(agent, 'tcp')).port))
+    // The agent's end cuts its connections off: the visitor must not take that for the end of what it asked for.
+    const cut = new Promise<Error>((resolve) => visitor.once('error', resolve))
     visitor.write('x')
     await (await service.visitors.next()).bytes(1)
     agent.kill('SIGINT')
@@ -116,5 +118,6 @@ describe('agents and relays', () => {
     t.after(() => clearInterval(again))
     assert.equal(await agent.exit(), 0)
     assert.equal(agent.of('agent.stopped').length, 0)
+    assert.equal(Reflect.get(await cut, 'code'), 'ECONNRESET')
   })
 })

@@ -8,6 +8,7 @@ export class FakeEndpoint implements Endpoint {
   readonly remote = address
   readonly encrypted: boolean
   readonly serverName = ''
+  readonly tls = undefined
   readonly written: Buffer[] = []
   destroyed: 'fin' | 'reset' | undefined
   #onClosed: ((how: ClosedHow) => void) | undefined

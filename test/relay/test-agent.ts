@@ -106,8 +106,10 @@ export class TestAgent {
   echo(how: { plain?: boolean } = {}): void {
     const serve = async (proxy: FrameSocket): Promise<void> => {
       await proxy.next('StartProxy')
-      proxy.write(proxy.unread)
       proxy.socket.removeAllListeners('data')
+      proxy.socket.pause()
+      // Not written: Node reads on within an empty write, and nobody would listen.
+      if (proxy.unread.length > 0) proxy.socket.unshift(proxy.unread)
       proxy.socket.pipe(proxy.socket)
     }
     const run = async (): Promise<void> => {

@@ -33,6 +33,7 @@ export function scriptedEndpoint(chunks: Iterable<Uint8Array>): ScriptedEndpoint
     remote: nowhere,
     encrypted: false,
     serverName: '',
+    tls: undefined,
     written,
     held: () => held,
     async peek(n) {

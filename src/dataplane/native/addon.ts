@@ -42,6 +42,37 @@ export interface Addon {
   ): boolean
   abort(a: number): void
   finish(a: number, aToB: boolean, fin: boolean): void
+  /** Why the engine can't speak TLS in this process; '' when it can. */
+  tlsProblem(): string
+  ticketKeys(): TicketKeysHandle
+  /** Each a name of 16 bytes and a secret of 32; the first seals, all of them open. */
+  setTicketKeys(keys: TicketKeysHandle, bytes: Uint8Array): void
+  /** `protocols`: each behind a byte with its length. A sentence says why there is no context. */
+  tlsServer(
+    certificate: string,
+    key: string,
+    protocols: Uint8Array,
+    only13: boolean,
+    front: string,
+    keys: TicketKeysHandle,
+  ): TlsContextHandle | string
+  /** `trust`: 0 `roots`, 1 `pins` (32 bytes each), 2 nobody is asked for anything. */
+  tlsClient(
+    trust: number,
+    roots: string,
+    pins: Uint8Array,
+    protocols: Uint8Array,
+    only13: boolean,
+  ): TlsContextHandle | string
+  secure(
+    id: number,
+    context: TlsContextHandle,
+    name: string,
+    address: string,
+    head: Uint8Array | undefined,
+    resetWhenTruncated: boolean,
+    timeoutMs: number,
+  ): void
   /** Workers, 1 where splice works, words from one row of statistics to the next. */
   shape(out: Float64Array): void
   statistics(rows: BigUint64Array): void
@@ -50,6 +81,16 @@ export interface Addon {
 /** A bandwidth limit inside the engine. */
 export interface Bucket {
   readonly bucket: never
+}
+
+/** The keys that session tickets are sealed with. */
+export interface TicketKeysHandle {
+  readonly ticketKeys: never
+}
+
+/** What TLS connections of one kind have in common. */
+export interface TlsContextHandle {
+  readonly tlsContext: never
 }
 
 /** Every function of {@link Addon}. A binary that lacks one was built from other sources. */
@@ -76,6 +117,12 @@ const functions: Readonly<Record<keyof Addon, true>> = {
   finish: true,
   shape: true,
   statistics: true,
+  tlsProblem: true,
+  ticketKeys: true,
+  setTicketKeys: true,
+  tlsServer: true,
+  tlsClient: true,
+  secure: true,
 }
 
 /** What a `.node` file must export to be the addon. */

@@ -3,6 +3,7 @@ import type { Addon } from './addon.ts'
 import { CounterCells } from './counters.ts'
 import { EventReader, eventType, type PackedAddress } from './events.ts'
 import { EngineStatistics } from './statistics.ts'
+import { TlsContexts } from './tls-contexts.ts'
 
 /** Who hears of an endpoint's events. */
 export interface EndpointEvents {
@@ -12,6 +13,8 @@ export interface EndpointEvents {
   onDialed(errno: number, local: PackedAddress, remote: PackedAddress): void
   onReleased(fd: number): void
   onGone(errno: number): void
+  /** `event` is the Secured record, and lasts as long as the call. */
+  onSecured(event: EventReader): void
 }
 
 /** Who hears of a join's end. */
@@ -41,6 +44,7 @@ export class Core {
   readonly addon: Addon
   readonly cells: CounterCells
   readonly statistics: EngineStatistics
+  readonly tls: TlsContexts
   readonly #endpoints = new Map<number, EndpointEvents>()
   readonly #joins = new Map<number, JoinEvents>()
   readonly #listeners = new Map<number, ListenerEvents>()
@@ -60,6 +64,7 @@ export class Core {
     this.addon = addon
     this.statistics = new EngineStatistics(addon)
     this.cells = new CounterCells(addon)
+    this.tls = new TlsContexts(addon)
   }
 
   /** Starts, or joins, the process's engine. A number is the errno for which it refused. */
@@ -195,6 +200,9 @@ export class Core {
       case eventType.released:
         this.#owned -= 1
         this.#endpoints.get(id)?.onReleased(event.value(0))
+        return
+      case eventType.secured:
+        this.#endpoints.get(id)?.onSecured(event)
         return
       case eventType.gone: {
         this.#owned -= 1

@@ -3,10 +3,12 @@ import { MillraceError } from '../../errors.ts'
 import { checkAdoptable } from '../adopt-check.ts'
 import { readDialTimeout, readJoinLimits, readJoinToLimits } from '../join-options.ts'
 import { LateJoin } from '../late-join.ts'
+import { readTlsMode } from '../mode.ts'
 import type { DataPlaneStats } from '../stats.ts'
 import { StreamEndpoint } from '../stream/endpoint.ts'
 import { secureEndpoint } from '../stream/secure.ts'
 import { StreamTally } from '../stream/tally.ts'
+import { checkTlsOptions } from '../tls-options.ts'
 import type {
   DataPlane,
   DataPlaneMode,
@@ -33,17 +35,22 @@ import { nativeListen } from './listener.ts'
 import { MixedJoin } from './mixed-join.ts'
 import { secureNative } from './move.ts'
 import { NativeRateLimit } from './rate-limit.ts'
+import { secureInEngine } from './secure.ts'
 
-/** The data plane on the engine. TLS endpoints, and joins with one, run on streams. */
+/** The data plane on the engine. Where that can't speak TLS, TLS endpoints and joins with one run on streams. */
 export class NativeDataPlane implements DataPlane {
   readonly kind = 'native'
   readonly mode: DataPlaneMode
   readonly #core: Core
   readonly #streams = new StreamTally()
+  /** Why TLS runs on streams; '' when the engine speaks it. */
+  readonly #tlsProblem: string
 
-  constructor(core: Core, mode: DataPlaneMode) {
+  /** Throws ERR_DATAPLANE_TLS. */
+  constructor(core: Core, mode: DataPlaneMode, tlsMode: 'native' | 'stream' = readTlsMode()) {
     this.#core = core
     this.mode = mode
+    this.#tlsProblem = tlsMode === 'stream' ? 'MILLRACE_TLS=stream asks for it' : core.addon.tlsProblem()
   }
 
   listen(
@@ -65,9 +72,11 @@ export class NativeDataPlane implements DataPlane {
 
   async secure(endpoint: Endpoint, options: TlsOptions): Promise<Endpoint> {
     const own = ours(endpoint)
-    if (own instanceof StreamEndpoint) return secureEndpoint(own, options)
-    const secured = await secureNative(own, options, this.#streams)
-    return secured
+    checkTlsOptions(options)
+    if (own.encrypted) throw new MillraceError('ERR_OPTION', 'secure: the endpoint speaks TLS already')
+    if (own instanceof StreamEndpoint) return await secureEndpoint(own, options, this.#streams)
+    if (this.#tlsProblem !== '') return await secureNative(own, options, this.#streams)
+    return await secureInEngine(this.#core, own, options)
   }
 
   join(a: Endpoint, b: Endpoint, options: JoinOptions = {}): Join {
@@ -81,6 +90,8 @@ export class NativeDataPlane implements DataPlane {
     if (one instanceof NativeEndpoint && other instanceof NativeEndpoint) {
       return NativeJoin.between(this.#core, one, other, options, limits, this.mode)
     }
+    // The descriptor of an endpoint that speaks TLS is of no use to streams.
+    if ([one, other].some((side) => side instanceof NativeEndpoint && side.encrypted)) throw foreign()
     return new MixedJoin(one, other, options, this.#streams)
   }
 
@@ -129,6 +140,7 @@ export class NativeDataPlane implements DataPlane {
       listeners: this.#core.listeners,
       pipes: total.pipes.leased + total.pipes.pooled,
       spliceWorks: statistics.spliceWorks,
+      tls: { by: this.#tlsProblem === '' ? 'native' : 'stream', reason: this.#tlsProblem },
       spliceFallbacks: {
         ...Object.fromEntries(fallbacks),
         ...(statistics.spliceWorks ? {} : { 'refused-at-start': 1 }),
@@ -141,5 +153,9 @@ export class NativeDataPlane implements DataPlane {
 
 function ours(endpoint: Endpoint): NativeEndpoint | StreamEndpoint {
   if (endpoint instanceof NativeEndpoint || endpoint instanceof StreamEndpoint) return endpoint
-  throw new MillraceError('ERR_OPTION', 'the endpoint belongs to another data plane')
+  throw foreign()
+}
+
+function foreign(): MillraceError {
+  return new MillraceError('ERR_OPTION', 'the endpoint belongs to another data plane')
 }

@@ -144,4 +144,5 @@ class Attempt implements EndpointEvents {
   onFlushed(): void {}
   onPeerEnded(): void {}
   onReleased(): void {}
+  onSecured(): void {}
 }

@@ -3,7 +3,8 @@ import type { StreamEndpoint } from '../stream/endpoint.ts'
 import { rejected, resetError } from '../stream/endpoint-errors.ts'
 import { HeldCalls } from '../stream/held-calls.ts'
 import type { ReadWish } from '../stream/pending-read.ts'
-import type { Address, ClosedHow, Endpoint, FindEnd } from '../types.ts'
+import type { Address, ClosedHow, Endpoint, FindEnd, TlsAgreement } from '../types.ts'
+import { ClosedNotice } from './closed-notice.ts'
 import { type Core, type EndpointEvents, errnoName } from './core.ts'
 import { type AddressSource, readStatus, toAddress } from './events.ts'
 import { FlushQueue } from './flush-queue.ts'
@@ -14,6 +15,25 @@ import type { Heir } from './move.ts'
 const maxRead = 65_536
 /** Endpoint::kMaxQueued in native/engine/endpoint.h. */
 const maxPendingWrites = 1_048_576
+
+/** What a plain endpoint leaves to the TLS endpoint that goes on with its connection. */
+export interface HandedOver {
+  readonly local: AddressSource
+  readonly remote: AddressSource
+  /** Ciphertext that was read already. */
+  readonly unread: Buffer | undefined
+  /** Who waits for what was written. */
+  readonly flushes: FlushQueue | undefined
+  /** What became of the peer meanwhile. */
+  readonly closed: ClosedNotice
+}
+
+/** What makes an endpoint a TLS one. */
+export interface Secured {
+  readonly serverName: string
+  readonly tls: TlsAgreement
+  readonly plain: HandedOver
+}
 
 /**
  * An endpoint whose descriptor the engine owns. Bytes that were read and not taken wait here and go along as the head
@@ -32,27 +52,40 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
   #closedBy: MillraceError | undefined
   /** The connection broke; what came before may still be unread, until a read has failed. */
   #failure: string | undefined
-  #onClosed: ((how: ClosedHow) => void) | undefined
-  #told: ClosedHow | undefined
+  readonly #closed: ClosedNotice
+  readonly #secured: Secured | undefined
   #heir: Heir | undefined
   #moved: StreamEndpoint | undefined
   /** What the caller asked for on the way to streams. */
   #held: HeldCalls | undefined
 
-  constructor(core: Core, id: number, local: AddressSource, remote: AddressSource) {
+  /** `secured`: the engine speaks TLS on it from now on. */
+  constructor(core: Core, id: number, local: AddressSource, remote: AddressSource, secured?: Secured) {
     this.id = id
     this.#core = core
     this.#local = local
     this.#remote = remote
+    this.#secured = secured
+    this.#closed = secured?.plain.closed ?? new ClosedNotice()
+    this.#flushes = secured?.plain.flushes
     core.addEndpoint(id, this)
   }
 
   get encrypted(): boolean {
-    return false
+    return this.#secured !== undefined
   }
 
   get serverName(): string {
-    return ''
+    return this.#secured?.serverName ?? ''
+  }
+
+  get tls(): TlsAgreement | undefined {
+    return this.#secured?.tls
+  }
+
+  /** Nobody has taken it, and its connection is not known to be gone. */
+  get open(): boolean {
+    return this.#state === 'open'
   }
 
   get local(): Address {
@@ -109,7 +142,7 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
   }
 
   onClosed(callback: (how: ClosedHow) => void): void {
-    this.#onClosed = callback
+    this.#closed.listen(callback)
     if (this.#state === 'open') process.nextTick(() => this.#tellClosed())
   }
 
@@ -132,16 +165,23 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
 
   /** Gives the unread bytes to a join. `driven`: the caller goes on using this side, until {@link joinEnded}. */
   enterJoin(driven: boolean, keepUnread: boolean): Buffer | undefined {
-    this.#onClosed = undefined
+    this.#closed.forget()
     if (this.#state === 'open') this.#state = driven ? 'driven' : 'joined'
     if (!driven) this.#core.removeEndpoint(this.id)
-    const unread = this.#inbox?.unread
-    return keepUnread || unread === undefined || unread.length === 0 ? undefined : unread.take(unread.length)
+    return keepUnread ? undefined : this.#takeUnread()
+  }
+
+  /** Leaves everything to a TLS handshake, which takes its place in the core. It is usable and open. */
+  handOver(): HandedOver {
+    this.#closed.forget()
+    this.#state = 'joined'
+    const unread = this.#takeUnread()
+    return { local: this.#local, remote: this.#remote, unread, flushes: this.#flushes, closed: this.#closed }
   }
 
   /** Takes it for a join that can't begin yet: from now on it is joined, and what the caller asks of it waits. */
   hold(): void {
-    this.#onClosed = undefined
+    this.#closed.forget()
     if (this.#state === 'open') this.#state = 'moving'
   }
 
@@ -160,10 +200,10 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
 
   /**
    * Asks the engine to give the descriptor up, once what was written is out; what is unread comes back at once. With
-   * `replay` the caller may go on using this endpoint, which then waits for {@link settleMove}.
+   * `replay` the caller may go on using this endpoint, which then waits for {@link settleMove}. Not of a TLS one.
    */
   release(heir: Heir, replay: boolean): readonly Buffer[] {
-    this.#onClosed = undefined
+    this.#closed.forget()
     const unread = this.#inbox?.unread.takeAll() ?? []
     if (this.#state !== 'open') {
       process.nextTick(() => heir.onLost())
@@ -202,11 +242,12 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
 
   onPeerEnded(errno: number): void {
     if (errno !== 0) this.#failure ??= errnoName(errno)
-    this.#told = errno === 0 ? 'fin' : 'reset'
+    this.#closed.note(errno === 0 ? 'fin' : 'reset')
     this.#tellClosed()
   }
 
   onDialed(): void {}
+  onSecured(): void {}
 
   onReleased(fd: number): void {
     this.#core.removeEndpoint(this.id)
@@ -260,19 +301,19 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
     return this.#state === 'joined' ? rejected('ERR_ENDPOINT_JOINED') : this.#receiver().start(wish, deadlineMs)
   }
 
+  #takeUnread(): Buffer | undefined {
+    const unread = this.#inbox?.unread
+    return unread === undefined || unread.length === 0 ? undefined : unread.take(unread.length)
+  }
+
   #tellClosed(): void {
-    const callback = this.#onClosed
-    const how = this.#told
-    if (callback === undefined || how === undefined || this.#state !== 'open') return
-    this.#told = undefined
-    if (how === 'reset') this.#onClosed = undefined
-    callback(how)
+    if (this.#state === 'open') this.#closed.tell()
   }
 
   #close(error: MillraceError): void {
     this.#state = 'closed'
     this.#closedBy = error
-    this.#onClosed = undefined
+    this.#closed.forget()
     this.#inbox?.close()
     this.#flushes?.settle(error)
   }

@@ -12,6 +12,7 @@ export const eventType = {
   released: 7,
   listenerClosed: 8,
   gone: 9,
+  secured: 10,
 } as const
 
 /** ReadStatus in native/engine/client.h. */
@@ -140,7 +141,8 @@ export class EventReader {
 
   /** Goes to the next record. */
   next(): void {
-    if (this.type === eventType.read) this.#payloadAt += this.value(0)
+    const { type } = this
+    if (type === eventType.read || type === eventType.secured) this.#payloadAt += this.value(0)
     this.#at += recordBytes
   }
 
@@ -174,7 +176,7 @@ export class EventReader {
     return packedAddress(this.#view, this.#at + 96)
   }
 
-  /** A copy of the bytes of a read event. */
+  /** A copy of the bytes of a read or secured event. */
   payload(): Buffer {
     return Buffer.from(this.arena.subarray(this.#payloadAt, this.#payloadAt + this.value(0)))
   }

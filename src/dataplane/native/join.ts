@@ -25,6 +25,7 @@ const modes: Readonly<Record<DataPlaneMode, number>> = { native: 0, copy: 1, spl
 const worded: ReadonlySet<EndReason> = new Set(['reset', 'error', 'unreachable'])
 const none: readonly NativeEndpoint[] = []
 const nothing: PerDirection<bigint> = { aToB: 0n, bToA: 0n }
+const tls: PerDirection<Path> = { aToB: 'tls', bToA: 'tls' }
 /** The numbers of the join that is being made, in the order of JoinField in native/addon/joins.cc. */
 const fields = new Float64Array(13)
 
@@ -35,6 +36,8 @@ export class NativeJoin implements Join, JoinEvents {
   readonly #id: number
   readonly #options: JoinOptions
   readonly #cell: CounterCell
+  /** A side speaks TLS. */
+  readonly #encrypted: boolean
   /** The sides that the caller still uses. */
   #driven: readonly NativeEndpoint[] = none
   #abort: (() => void) | undefined
@@ -43,9 +46,10 @@ export class NativeJoin implements Join, JoinEvents {
   #done: Promise<JoinResult> | undefined
   #resolve: ((result: JoinResult) => void) | undefined
 
-  private constructor(core: Core, id: number, options: JoinOptions) {
+  private constructor(core: Core, id: number, encrypted: boolean, options: JoinOptions) {
     this.#core = core
     this.#id = id
+    this.#encrypted = encrypted
     this.#options = options
     this.#cell = core.cells.take()
   }
@@ -59,7 +63,7 @@ export class NativeJoin implements Join, JoinEvents {
     limits: JoinLimits,
     mode: DataPlaneMode,
   ): NativeJoin {
-    const join = new NativeJoin(core, a.id, options)
+    const join = new NativeJoin(core, a.id, a.encrypted || b.encrypted, options)
     const { aToB, bToA } = options
     const aDriven = aToB?.drive === 'caller'
     const bDriven = bToA?.drive === 'caller'
@@ -83,7 +87,7 @@ export class NativeJoin implements Join, JoinEvents {
     limits: JoinLimits,
     mode: DataPlaneMode,
   ): NativeJoin {
-    const join = new NativeJoin(core, a.id, options)
+    const join = new NativeJoin(core, a.id, a.encrypted, options)
     const { aToB, bToA } = options
     join.#fill(0, limits, mode)
     const headA = a.enterJoin(false, false)
@@ -94,7 +98,7 @@ export class NativeJoin implements Join, JoinEvents {
       // A path that is too long, or has a NUL in it: the engine has not heard of the join.
       core.cancelJoin(fields[0] ?? 0)
       core.addon.destroy(a.id, true)
-      const path: PerDirection<Path> = { aToB: 'copy', bToA: 'copy' }
+      const path: PerDirection<Path> = a.encrypted ? tls : { aToB: 'copy', bToA: 'copy' }
       const result = {
         ...nothing,
         reason: 'unreachable',
@@ -114,7 +118,7 @@ export class NativeJoin implements Join, JoinEvents {
   }
 
   get path(): PerDirection<Path> {
-    return this.#result?.path ?? this.#cell.path
+    return this.#encrypted ? tls : (this.#result?.path ?? this.#cell.path)
   }
 
   get done(): Promise<JoinResult> {
@@ -151,7 +155,7 @@ export class NativeJoin implements Join, JoinEvents {
       reason: this.#aborted && reason === 'reset' ? 'aborted' : reason,
       durationMs: event.value(4),
       spliced,
-      path: { aToB: mostly(spliced.aToB, aToB), bToA: mostly(spliced.bToA, bToA) },
+      path: this.#encrypted ? tls : { aToB: mostly(spliced.aToB, aToB), bToA: mostly(spliced.bToA, bToA) },
       errno: worded.has(reason) ? errnoName(code >>> 8) : '',
     })
   }

@@ -21,7 +21,7 @@ const nothing: PerDirection<bigint> = { aToB: 0n, bToA: 0n }
 const tls: PerDirection<Path> = { aToB: 'tls', bToA: 'tls' }
 
 /**
- * A join with a TLS endpoint: its plain side, if the engine has it, is moved to streams first, which takes a turn of a
+ * A join with a TLS endpoint on streams: its plain side, if the engine has it, is moved to streams first, which takes a turn of a
  * worker. The handle is live from the start.
  */
 export class MixedJoin implements Join {

@@ -14,8 +14,8 @@ export interface Heir {
 }
 
 /**
- * Moves an endpoint from the engine to Node streams, for TLS and for joins with a TLS endpoint: until the engine speaks
- * TLS itself, those run on streams. Calls back once: with the endpoint, or undefined when its connection was lost.
+ * Moves a plain endpoint from the engine to Node streams, for TLS and for joins with a TLS endpoint: where the engine
+ * can't speak TLS, those run on streams. Calls back once: with the endpoint, or undefined when its connection was lost.
  * `tally` counts it as its own from then on. `replay`: see {@link NativeEndpoint.release}.
  */
 export function moveToStream(
@@ -60,7 +60,7 @@ export function secureNative(
       clearTimeout(timer)
       if (moved === undefined) {
         reject(late ? new MillraceError('ERR_TLS_TIMEOUT', String(timeoutMs)) : new MillraceError('ERR_ENDPOINT_RESET'))
-      } else secureEndpoint(moved, options).then(resolve, reject)
+      } else secureEndpoint(moved, options, tally).then(resolve, reject)
     })
   })
 }

@@ -4,6 +4,7 @@ import { checkAdoptable } from '../adopt-check.ts'
 import { readDialTimeout, readJoinToLimits } from '../join-options.ts'
 import { LateJoin } from '../late-join.ts'
 import type { DataPlaneStats } from '../stats.ts'
+import { checkTlsOptions } from '../tls-options.ts'
 import type {
   DataPlane,
   DataPlaneMode,
@@ -72,8 +73,11 @@ export class StreamDataPlane implements DataPlane, ListenerOwner {
     return StreamEndpoint.fromSocket(taken.socket, bytes, { onGone: this.#onGone })
   }
 
-  secure(endpoint: Endpoint, options: TlsOptions): Promise<Endpoint> {
-    return secureEndpoint(ours(endpoint), options)
+  async secure(endpoint: Endpoint, options: TlsOptions): Promise<Endpoint> {
+    const own = ours(endpoint)
+    checkTlsOptions(options)
+    if (own.encrypted) throw new MillraceError('ERR_OPTION', 'secure: the endpoint speaks TLS already')
+    return await secureEndpoint(own, options, this.#tally)
   }
 
   join(a: Endpoint, b: Endpoint, options: JoinOptions = {}): Join {
@@ -116,6 +120,7 @@ export class StreamDataPlane implements DataPlane, ListenerOwner {
       listeners: this.#listeners,
       pipes: 0,
       spliceWorks: false,
+      tls: { by: 'stream', reason: '' },
       spliceFallbacks: {},
       workers: [workerStats('streams', source)],
       total: workerStats('total', source),

@@ -1,12 +1,26 @@
 import type { Socket } from 'node:net'
-import type { Address } from '../types.ts'
+import type { Address, TlsAgreement } from '../types.ts'
+import type { TruncationCheck } from './truncation.ts'
+
+/** What is known of a TLS session beyond its socket. */
+export interface StreamTls {
+  /** The TCP or unix socket below. */
+  readonly raw: Socket
+  /** What the peer asked for by SNI, or ''. */
+  readonly serverName: string
+  readonly agreement: TlsAgreement
+  /** Says whether the peer ended without close_notify. */
+  readonly end: Pick<TruncationCheck, 'truncated'>
+  /** Such an end is a failure. */
+  readonly resetsWhenTruncated: boolean
+  /** Told once of such an end. */
+  readonly onTruncated: () => void
+}
 
 /** What `StreamEndpoint.fromSocket` can be told. */
 export interface StreamEndpointOptions {
-  /** The TCP or unix socket below, when `socket` is a TLSSocket. */
-  readonly raw?: Socket
-  /** What the peer asked for by SNI. Default ''. */
-  readonly serverName?: string
+  /** When `socket` is a TLSSocket. */
+  readonly tls?: StreamTls
   /** Called once, when the descriptor is closed. */
   readonly onGone?: () => void
   /** Default: what the socket says. */

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
-import type { Address, ClosedHow, Endpoint, FindEnd } from '../types.ts'
+import type { Address, ClosedHow, Endpoint, FindEnd, TlsAgreement } from '../types.ts'
 import { isUnix, localAddress, remoteAddress } from './address.ts'
 import { rejected, resetError } from './endpoint-errors.ts'
 import type { CallerPart, StreamEndpointOptions } from './endpoint-parts.ts'
@@ -22,6 +22,7 @@ export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
   readonly remote: Address
   readonly encrypted: boolean
   readonly serverName: string
+  readonly tls: TlsAgreement | undefined
   readonly #port: Port
   readonly #inbox: Inbox
   #state: 'open' | 'joined' | 'closed' = 'open'
@@ -34,12 +35,14 @@ export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
   #flushes: { readonly resolve: () => void; readonly reject: (error: MillraceError) => void }[] = []
 
   private constructor(socket: Socket, options: StreamEndpointOptions) {
-    const unix = isUnix(options.raw ?? socket)
+    const { tls } = options
+    const unix = isUnix(tls?.raw ?? socket)
     this.local = options.local ?? localAddress(socket, unix)
     this.remote = options.remote ?? remoteAddress(socket, unix)
-    this.encrypted = options.raw !== undefined
-    this.serverName = options.serverName ?? ''
-    const port = new Port(socket, options.raw, unix, options.onGone)
+    this.encrypted = tls !== undefined
+    this.serverName = tls?.serverName ?? ''
+    this.tls = tls?.agreement
+    const port = new Port(socket, tls, unix, options.onGone)
     this.#port = port
     this.#inbox = new Inbox(
       port,

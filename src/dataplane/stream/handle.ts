@@ -8,6 +8,12 @@ interface TcpHandle {
   getpeername(out: object): number
 }
 
+/** The handle below a TCP or unix socket; undefined for closed ones, and where there are no such handles. */
+export function readableHandle(socket: Socket): Pick<TcpHandle, 'readStart'> | undefined {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  return isReadable(handle) ? handle : undefined
+}
+
 /** The TCP handle below a socket; undefined for unix sockets, closed ones, and where there are no such handles. */
 export function tcpHandle(socket: Socket): TcpHandle | undefined {
   const handle: unknown = Reflect.get(socket, '_handle')
@@ -24,8 +30,9 @@ export function isLost(socket: Socket): boolean {
 }
 
 function isTcpHandle(handle: unknown): handle is TcpHandle {
-  if (typeof handle !== 'object' || handle === null) return false
-  return (
-    typeof Reflect.get(handle, 'readStart') === 'function' && typeof Reflect.get(handle, 'getpeername') === 'function'
-  )
+  return isReadable(handle) && typeof Reflect.get(handle, 'getpeername') === 'function'
+}
+
+function isReadable(handle: unknown): handle is Pick<TcpHandle, 'readStart'> {
+  return typeof handle === 'object' && handle !== null && typeof Reflect.get(handle, 'readStart') === 'function'
 }

@@ -1,5 +1,6 @@
 import type { JoinLimits } from '../join-options.ts'
 import type { EndReason } from '../types.ts'
+import { truncatedCode } from './port-roles.ts'
 
 /** What the limits of a join look at; times in ms of the wheel's clock. */
 export interface Progress {
@@ -38,5 +39,6 @@ export function nextLook(limits: JoinLimits, progress: Progress, time: number): 
 /** What a failed connection means for its join. `errno` '' is a socket that somebody else destroyed. */
 export function reasonOf(errno: string): EndReason {
   if (errno === '') return 'aborted'
+  if (errno === truncatedCode) return 'truncated'
   return errno === 'ECONNRESET' || errno === 'EPIPE' || errno === 'ECONNABORTED' ? 'reset' : 'error'
 }

@@ -9,9 +9,6 @@ import type { StreamTally } from './tally.ts'
 /**
  * Joins two endpoints on Node streams. `tally` counts it: as over before `onEnd` is called. Throws ERR_SOCKET_SAME,
  * ERR_OPTION, ERR_ENDPOINT_CLOSED, ERR_ENDPOINT_JOINED or ERR_ENDPOINT_BUSY before anything is taken.
- *
- * A TLS peer that ends without close_notify counts as one that ended well: `node:tls` reports both as 'end' and has no
- * way to tell them apart, so the reason `truncated` does not occur here.
  */
 export function streamJoin(a: StreamEndpoint, b: StreamEndpoint, options: JoinOptions, tally: StreamTally): Join {
   if (a === b) throw new MillraceError('ERR_SOCKET_SAME')

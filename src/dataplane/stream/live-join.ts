@@ -117,7 +117,9 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
   }
 
   onEnded(): void {
-    if (this.#phase === 'open' && this.#aToB.ended && this.#bToA.ended) this.#over('eof')
+    if (this.#phase !== 'open' || !this.#aToB.ended || !this.#bToA.ended) return
+    const truncated = this.#aToB.source.truncated || this.#bToA.source.truncated
+    this.#over(truncated ? 'truncated' : 'eof')
   }
 
   onFailed(errno: string, port: Port): void {
@@ -128,7 +130,7 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
     }
     this.#phase = 'flushing'
     this.#reason = reasonOf(errno)
-    this.#errno = this.#reason === 'aborted' ? '' : errno
+    this.#errno = this.#reason === 'aborted' || this.#reason === 'truncated' ? '' : errno
     const [out, back] = port === this.#aToB.source ? [this.#aToB, this.#bToA] : [this.#bToA, this.#aToB]
     this.#out = out
     back.stop()
@@ -194,13 +196,14 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
 
   #over(reason: EndReason, errno = this.#errno): void {
     if (this.#phase === 'over') return
+    const orderly = reason === 'eof' || (reason === 'truncated' && this.#phase === 'open')
     this.#phase = 'over'
     clearDeadline(this)
     clearTimeout(this.#grace)
     this.#signal?.removeEventListener('abort', this.#abort)
     const ports = [this.#aToB.source, this.#bToA.source]
     for (const port of ports) {
-      if (reason === 'eof') port.linger()
+      if (orderly) port.linger()
       else port.reset()
     }
     this.#result = {

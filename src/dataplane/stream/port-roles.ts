@@ -22,6 +22,9 @@ export interface PortWatcher {
   onFailed(errno: string, port: Port): void
 }
 
+/** Stands for errno's name where a TLS session was cut off, and that counts as a failure. */
+export const truncatedCode = 'TRUNCATED'
+
 /** Errno's name of a system error, Node's or OpenSSL's code for what has none, '' for everything else. */
 export function errnoOf(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('code' in error)) return ''

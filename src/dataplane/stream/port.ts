@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 import { EndCheck } from './end-check.ts'
+import type { StreamTls } from './endpoint-parts.ts'
 import { isLost, tcpHandle } from './handle.ts'
-import { errnoOf, type PortReader, type PortWatcher, type PortWriter } from './port-roles.ts'
+import { errnoOf, type PortReader, type PortWatcher, type PortWriter, truncatedCode } from './port-roles.ts'
 import { SentCount } from './sent-count.ts'
 import { clearDeadline, setDeadline, type Timed } from './wheel.ts'
 
@@ -19,6 +20,7 @@ const shutdownMs = 1_000
  */
 export class Port implements Timed {
   readonly socket: Socket
+  readonly #tls: StreamTls | undefined
   /** The TCP or unix socket below a TLS session. */
   readonly #raw: Socket | undefined
   readonly #unix: boolean
@@ -37,9 +39,11 @@ export class Port implements Timed {
   #abandoned = false
   #endCheck: EndCheck | undefined
 
-  /** `raw` is the socket below a TLSSocket; `onGone` is called once, when the descriptor is closed. */
-  constructor(socket: Socket, raw: Socket | undefined, unix: boolean, onGone: (() => void) | undefined) {
+  /** `tls` goes with a TLSSocket; `onGone` is called once, when the descriptor is closed. */
+  constructor(socket: Socket, tls: StreamTls | undefined, unix: boolean, onGone: (() => void) | undefined) {
+    const raw = tls?.raw
     this.socket = socket
+    this.#tls = tls
     this.#raw = raw
     this.#unix = unix
     this.#sent = new SentCount(socket, raw)
@@ -65,6 +69,11 @@ export class Port implements Timed {
   /** Errno's name once the connection has failed ('' for a socket that somebody else destroyed). */
   get failure(): string | undefined {
     return this.#failure
+  }
+
+  /** True when it has ended without TLS's own end. */
+  get truncated(): boolean {
+    return this.#tls?.end.truncated ?? false
   }
 
   /** True once the descriptor is closed or about to be, whoever did it. */
@@ -211,6 +220,13 @@ export class Port implements Timed {
   }
 
   #end(): void {
+    if (this.truncated && this.#mode !== 'linger') {
+      this.#tls?.onTruncated()
+      if (this.#tls?.resetsWhenTruncated === true) {
+        this.#fail(truncatedCode)
+        return
+      }
+    }
     if (this.#mode === 'linger' || this.#unix || tcpHandle(this.#raw ?? this.socket) === undefined) this.#ended = true
     else this.#endCheck = new EndCheck(this.socket, this.#raw, () => this.#confirmedEnd())
     if (this.#ended) this.reader?.onEnd()

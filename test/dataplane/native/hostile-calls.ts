@@ -96,6 +96,10 @@ const strings: readonly string[] = [
   ':'.repeat(1e5),
 ]
 const bucket = addon.bucket(1000, 1000)
+const keys = addon.ticketKeys()
+const context = addon.tlsClient(2, '', new Uint8Array(0), new Uint8Array(0), false)
+/** Each is one of a kind: wherever another is wanted it is a wrong argument. */
+const handles: readonly unknown[] = [bucket, keys, context]
 const others: readonly (() => unknown)[] = [
   () => undefined,
   () => null,
@@ -120,7 +124,7 @@ const others: readonly (() => unknown)[] = [
   () => new Int16Array(300),
   () => new Uint8Array(new SharedArrayBuffer(80), 1),
   () => Buffer.alloc(3e3),
-  () => bucket,
+  ...handles.map((handle) => () => handle),
 ]
 
 function argument(): unknown {
@@ -158,6 +162,12 @@ const shapes: Readonly<Record<string, string>> = {
   finish: 'noo',
   shape: 'd',
   statistics: 'c',
+  tlsProblem: '',
+  ticketKeys: '',
+  setTicketKeys: 'kb',
+  tlsServer: 'ssbosk',
+  tlsClient: 'nsbbo',
+  secure: 'nkssbon',
 }
 const kinds: Readonly<Record<string, () => unknown>> = {
   n: () => numbers[below(numbers.length)],
@@ -169,7 +179,7 @@ const kinds: Readonly<Record<string, () => unknown>> = {
   c: () => new BigUint64Array(new SharedArrayBuffer(64 * below(20))),
   d: fields,
   f: () => () => 0,
-  k: () => (below(2) === 0 ? undefined : bucket),
+  k: () => (below(4) === 0 ? undefined : handles[below(handles.length)]),
 }
 
 function argumentsOf(name: string): unknown[] {
@@ -195,7 +205,7 @@ for (let i = 0; i < calls; i++) {
   const passed = argumentsOf(name)
   try {
     const result: unknown = Reflect.apply(Reflect.get(addon, name) as () => unknown, addon, passed)
-    if (!['undefined', 'number', 'boolean', 'object'].includes(typeof result))
+    if (!['undefined', 'number', 'boolean', 'object', 'string'].includes(typeof result))
       fail(name, passed, `returns ${typeof result}`)
     if (typeof result === 'number' && !Number.isSafeInteger(result)) fail(name, passed, `returns ${result}`)
   } catch (error) {
