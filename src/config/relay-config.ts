@@ -20,8 +20,17 @@ export async function relaySettings(flags: RelayFlags, file: string | undefined)
     ...(given.tls_cert === undefined ? {} : { tls_cert: resolve(folder, given.tls_cert) }),
     ...(given.tls_key === undefined ? {} : { tls_key: resolve(folder, given.tls_key) }),
     ...(given.state_dir === undefined ? {} : { state_dir: resolve(folder, given.state_dir) }),
+    ...(given.https_certs === undefined ? {} : { https_certs: resolveCertificates(folder, given.https_certs) }),
   }
   return settingsOf({ ...given, ...paths, ...withoutUndefined(flags) })
+}
+
+function resolveCertificates(
+  folder: string,
+  place: NonNullable<RelayFile['https_certs']>,
+): NonNullable<RelayFile['https_certs']> {
+  if (typeof place === 'string') return resolve(folder, place)
+  return place.map(({ name, cert, key }) => ({ name, cert: resolve(folder, cert), key: resolve(folder, key) }))
 }
 
 function settingsOf(given: RelayFile): RelaySettings {
@@ -37,6 +46,9 @@ function settingsOf(given: RelayFile): RelaySettings {
     ...(given.tcp_ports === undefined ? {} : { tcpPorts: given.tcp_ports }),
     domain: given.domain ?? defaults.domain,
     ...(cert === undefined || key === undefined ? {} : { tls: { cert, key } }),
+    ...(given.https_certs === undefined ? {} : { httpsCerts: given.https_certs }),
+    httpsRedirect: given.https_redirect ?? defaults.httpsRedirect,
+    ...(given.hsts === undefined ? {} : { hstsSeconds: given.hsts }),
     tokens: tokensOf(given),
     open: given.open ?? defaults.open,
     allowPlain: given.allow_plain ?? defaults.allowPlain,
@@ -68,6 +80,7 @@ function limitsOf(given: RelayFile['limits'], defaults: RelayLimits): RelayLimit
     joinsPerTunnel: given?.joins_per_tunnel ?? defaults.joinsPerTunnel,
     joins: given?.joins ?? defaults.joins,
     headBytes: given?.head_bytes ?? defaults.headBytes,
+    clientHelloBytes: given?.client_hello_bytes ?? defaults.clientHelloBytes,
     pendingVisitors: given?.pending_visitors ?? defaults.pendingVisitors,
     remembered: given?.remembered ?? defaults.remembered,
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { parsePortRange, validateHostname } from '../net/address.ts'
-import { parseDomain, parseListenAddress } from './relay-settings.ts'
+import { defaultHstsSeconds, parseCertificateName, parseDomain, parseListenAddress } from './relay-settings.ts'
 
 /** A string that `parse` understands; what it throws is the issue's message. */
 function parsed<T>(parse: (text: string) => T) {
@@ -28,6 +28,26 @@ const token = z.strictObject({
   hostnames: z.array(hostPattern).optional(),
 })
 const path = z.string().min(1)
+const certificate = z.strictObject({ name: parsed(parseCertificateName), cert: path, key: path })
+const certificates = z.array(certificate).superRefine((list, context) => {
+  for (const [index, { name }] of list.entries()) {
+    if (list.findIndex((other) => other.name === name) === index) continue
+    context.addIssue({ code: 'custom', path: [index, 'name'], message: 'there is one for this name already' })
+  }
+})
+/** A folder, or a list; told apart here, as a union's errors would not say where the fault lies. */
+const certificatePlace = z.unknown().transform((value, context) => {
+  const result = (Array.isArray(value) ? certificates : path).safeParse(value)
+  if (result.success) return result.data
+  // As they are: an unknown key is then found in the file.
+  for (const issue of result.error.issues) context.issues.push(issue as (typeof context.issues)[number])
+  return z.NEVER
+})
+/** Seconds; `true` is the default. */
+const hsts = z.preprocess(
+  (value) => (value === true ? defaultHstsSeconds : value === false ? undefined : value),
+  z.int().min(0).max(3_153_600_000).optional(),
+)
 const count = z.int().min(1).max(1_000_000)
 const ms = z.int().min(1).max(3_600_000)
 
@@ -41,6 +61,8 @@ const limits = z.strictObject({
   joins_per_tunnel: count.optional(),
   joins: count.optional(),
   head_bytes: z.int().min(1024).max(1_048_576).optional(),
+  // An endpoint can be looked into for 64 KiB.
+  client_hello_bytes: z.int().min(512).max(65_536).optional(),
   pending_visitors: count.optional(),
   remembered: count.optional(),
 })
@@ -56,6 +78,9 @@ export const relaySchema = z.strictObject({
   domain: parsed(parseDomain).optional(),
   tls_cert: path.optional(),
   tls_key: path.optional(),
+  https_certs: certificatePlace.optional(),
+  https_redirect: z.boolean().optional(),
+  hsts: hsts.optional(),
   token_sha256: z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(sha256)).optional(),
   tokens: z.array(token).optional(),
   open: z.boolean().optional(),

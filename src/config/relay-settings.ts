@@ -14,6 +14,16 @@ export interface TokenEntry {
   readonly hostnames?: readonly string[]
 }
 
+/** One certificate of the public fronts, by its files. */
+export interface CertificateSource {
+  /** Whom it is for: a host name, `*.DOMAIN`, or `default`; lower case. */
+  readonly name: string
+  /** Path of the PEM chain. */
+  readonly cert: string
+  /** Path of its key, PEM. */
+  readonly key: string
+}
+
 /** What peers may make the relay hold or wait for. Each is a key below `limits:` in the config file. */
 export interface RelayLimits {
   /** Agents connected at once. Beyond: ERR_SESSION_LIMIT, the connection is closed and the agent tries again. */
@@ -34,6 +44,8 @@ export interface RelayLimits {
   readonly joins: number
   /** Bytes of an HTTP request's head. Beyond: 431. */
   readonly headBytes: number
+  /** Bytes of a visitor's ClientHello. Beyond: ERR_CLIENT_HELLO_TOO_LARGE, an alert. At most 64 KiB. */
+  readonly clientHelloBytes: number
   /** Visitors of a front (HTTP: before their request is joined; https: in the handshake). Beyond: 503, or a reset. */
   readonly pendingVisitors: number
   /** Addresses remembered for agents that come back; the least recently used is forgotten first. */
@@ -51,6 +63,15 @@ export interface RelaySettings {
   readonly domain: string
   /** Paths of a PEM chain and its key. Absent: the relay makes its own in the state directory. */
   readonly tls?: { readonly cert: string; readonly key: string }
+  /**
+   * Certificates for visitors, by the name they ask for: a folder of NAME.crt and NAME.key (`_.DOMAIN` for a wildcard,
+   * `default`), or a list. Absent, or without a default: the relay's own.
+   */
+  readonly httpsCerts?: string | readonly CertificateSource[]
+  /** The http front sends visitors of hosts that have an https tunnel there (308). */
+  readonly httpsRedirect: boolean
+  /** Answers over https tell browsers to use nothing else for so many seconds (RFC 6797). Absent: they don't. */
+  readonly hstsSeconds?: number
   readonly tokens: readonly TokenEntry[]
   /** Lets agents in without a known token. */
   readonly open: boolean
@@ -74,9 +95,13 @@ export const defaultLimits: RelayLimits = {
   joinsPerTunnel: 16_384,
   joins: 65_536,
   headBytes: 32 * 1024,
+  clientHelloBytes: 16_384,
   pendingVisitors: 4096,
   remembered: 10_000,
 }
+
+/** What `hsts` means without a number, seconds: a year, as browsers' preload lists ask for. */
+export const defaultHstsSeconds = 31_536_000
 
 /** Where `:4443` listens: every address, IPv4 and IPv6. */
 export const anyHost = '::'
@@ -91,11 +116,18 @@ export function parseDomain(text: string): string {
   return isIP(text) === 0 ? validateHostname(text) : text
 }
 
+/** Whom a certificate is for: a host name, `*.DOMAIN` or `default`. Throws ERR_HOSTNAME. */
+export function parseCertificateName(text: string): string {
+  if (text === 'default') return text
+  return text.startsWith('*.') ? `*.${validateHostname(text.slice(2))}` : validateHostname(text)
+}
+
 /** The settings when nothing is said. No token and not open: such a relay refuses to start. */
 export function defaultSettings(env: NodeJS.ProcessEnv = process.env): RelaySettings {
   return {
     tunnelAddr: { host: anyHost, port: 4443 },
     domain: 'localhost',
+    httpsRedirect: false,
     tokens: [],
     open: false,
     allowPlain: false,

@@ -7,6 +7,11 @@ export const pageTexts = {
     status: 401,
     message: 'This tunnel asks for a user name and a password.',
   },
+  misdirected: {
+    status: 421,
+    message: 'The TLS of this connection was set up for another host.',
+    advice: 'Open a connection of its own for it.',
+  },
   internalError: {
     status: 500,
     message: 'Something went wrong in the relay.',

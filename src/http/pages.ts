@@ -10,15 +10,19 @@ export interface Page {
   readonly advice?: string
   /** False for answers to HEAD: the same head, no body. Default true. */
   readonly body?: boolean
+  /** Further field lines of the head, without line ends. Default none. */
+  readonly fields?: readonly string[]
 }
 
 const reasons: Readonly<Record<PageStatus, string>> = {
+  308: 'Permanent Redirect',
   400: 'Bad Request',
   401: 'Unauthorized',
   404: 'Not Found',
   408: 'Request Timeout',
   413: 'Content Too Large',
   414: 'URI Too Long',
+  421: 'Misdirected Request',
   431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
   501: 'Not Implemented',
@@ -46,6 +50,7 @@ export const renderPage = (page: Page): Buffer => {
     "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'",
     ...(status === 401 ? [`WWW-Authenticate: ${basicChallenge}`] : []),
     ...(retry === undefined ? [] : [`Retry-After: ${retry}`]),
+    ...(page.fields ?? []),
     'Connection: close',
     '',
     '',
@@ -60,6 +65,13 @@ export const serviceDownPage = (address: string): Buffer =>
     message: `The tunnel is up, but nothing answers at ${address}, the service behind it.`,
     advice: 'Start the service, check that it listens at this address, and reload the page.',
   })
+
+/** The answer that leads to the same place over https: `location` is an absolute URL, and what a request may hold. */
+export const redirectPage = (location: string): Page => ({
+  status: 308,
+  message: `This address is served over https alone: ${location}`,
+  fields: [`Location: ${location}`],
+})
 
 /** The relay's answer for a host that has no tunnel; `host` is '' when the request named none. */
 export const unknownHostPage = (host: string): Page => ({

@@ -13,6 +13,7 @@ export interface Certificate {
 }
 
 const dayMs = 86_400_000
+const pemCertificate = /-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs
 /** It is pinned by hand (`--ca`), so it must not expire behind anybody's back. */
 const lifeMs = 3650 * dayMs
 
@@ -98,7 +99,8 @@ async function replaceFile(file: string, text: string, mode: number): Promise<vo
   await rename(temporary, file)
 }
 
-async function readPair(certFile: string, keyFile: string): Promise<Certificate> {
+/** Reads a chain and its key and checks that they belong together. Rejects with ERR_CERTIFICATE, which names the file. */
+export async function readPair(certFile: string, keyFile: string): Promise<Certificate> {
   const cert = await readOrFail(certFile)
   const key = await readOrFail(keyFile)
   checkPair(cert, key, certFile, keyFile)
@@ -109,6 +111,8 @@ function checkPair(cert: string, key: string, certFile: string, keyFile: string)
   let certificate: X509Certificate
   try {
     certificate = new X509Certificate(cert)
+    // The chain behind the first one: visitors would be sent whatever stands there.
+    for (const [block] of cert.matchAll(pemCertificate)) new X509Certificate(block)
   } catch (error) {
     throw new MillraceError('ERR_CERTIFICATE', `${certFile} holds no PEM certificate`, { cause: error })
   }

@@ -67,9 +67,9 @@ export class ControlSession implements TunnelOwner {
       limit,
       waiters,
       waiterTimeoutMs,
-      maxRequested: this.#extensions.has('ticket') ? maxLiveTickets : maxRequestedOf1x,
+      maxRequested: this.knows('ticket') ? maxLiveTickets : maxRequestedOf1x,
       request: (count) => this.#requestProxies(count),
-      plainServesAll: () => this.allowsPlain && [...this.tunnels].every((tunnel) => tunnel.plainAllowed),
+      plainServesAll: () => this.knows('plain') && [...this.tunnels].every((tunnel) => tunnel.plainAllowed),
     })
   }
 
@@ -85,12 +85,8 @@ export class ControlSession implements TunnelOwner {
     return this.#closed
   }
 
-  get tellsOrigin(): boolean {
-    return this.#extensions.has('origin')
-  }
-
-  get allowsPlain(): boolean {
-    return this.#extensions.has('plain')
+  knows(extension: Extension): boolean {
+    return this.#extensions.has(extension)
   }
 
   /** Answers the agent's Auth, asks for a first proxy connection as 1.x relays do, and serves until the end. */
@@ -110,13 +106,13 @@ export class ControlSession implements TunnelOwner {
 
   /** Takes a proxy connection of this agent in. Throws ERR_PROXY_REFUSED or ERR_POOL_LIMIT; it is then the caller's. */
   acceptProxy(proxy: Endpoint, ticket: string | undefined): void {
-    if (this.#extensions.has('ticket') && (ticket === undefined || !this.#tickets.redeem(ticket))) {
+    if (this.knows('ticket') && (ticket === undefined || !this.#tickets.redeem(ticket))) {
       throw new MillraceError(
         'ERR_PROXY_REFUSED',
         ticket === undefined ? 'it has no ticket' : 'its ticket is not valid',
       )
     }
-    if (!proxy.encrypted && !this.allowsPlain) {
+    if (!proxy.encrypted && !this.knows('plain')) {
       throw new MillraceError('ERR_PROXY_REFUSED', 'it is plain, which was not negotiated')
     }
     if (!this.pool.offer(proxy)) throw new MillraceError('ERR_POOL_LIMIT', `${this.#options.limits.pool}`)
@@ -125,11 +121,11 @@ export class ControlSession implements TunnelOwner {
   /** To be called about once a second, with the time of `performance.now()`. */
   tick(now: number): void {
     const silence = now - this.#heardAt
-    if (silence > (this.#extensions.has('ping2') ? ping2SilenceMs : silenceMs)) {
+    if (silence > (this.knows('ping2') ? ping2SilenceMs : silenceMs)) {
       this.close('silent')
       return
     }
-    if (this.#extensions.has('ping2') && now - this.#pingedAt >= ping2IntervalMs) {
+    if (this.knows('ping2') && now - this.#pingedAt >= ping2IntervalMs) {
       this.#pingedAt = now
       this.#send({ type: 'Ping', Time: now })
     }
@@ -143,7 +139,7 @@ export class ControlSession implements TunnelOwner {
 
   /** Asks an agent that knows how to leave to come back later, and ends. */
   drain(): void {
-    if (this.#extensions.has('drain')) this.#send({ type: 'Drain', Reason: 'the relay is shutting down' })
+    if (this.knows('drain')) this.#send({ type: 'Drain', Reason: 'the relay is shutting down' })
     this.close('shutdown')
   }
 
@@ -223,7 +219,7 @@ export class ControlSession implements TunnelOwner {
   }
 
   #requestProxies(count: number): void {
-    if (!this.#extensions.has('ticket')) {
+    if (!this.knows('ticket')) {
       for (let i = 0; i < count; i++) this.#send({ type: 'ReqProxy' })
       return
     }

@@ -5,7 +5,7 @@ import type { Affinity } from './affinity.ts'
 import { randomName } from './names.ts'
 import type { TunnelOwner } from './tunnel.ts'
 import type { TunnelRegistry } from './tunnel-registry.ts'
-import { type FrontPorts, webUrl } from './urls.ts'
+import { type FrontPorts, frontPort, type WebProtocol, webUrl } from './urls.ts'
 
 /** What the chooser goes by. */
 export interface HostChooserOptions {
@@ -28,14 +28,14 @@ export class HostChooser {
    * A host that `owner` may have for all of `protocols` (one at least). Throws ERR_HOSTNAME for a name that is none,
    * ERR_TUNNEL_HOST (the token doesn't allow it), ERR_TUNNEL_TAKEN.
    */
-  choose(owner: TunnelOwner, request: ReqTunnel, protocols: readonly ('http' | 'https')[]): string {
+  choose(owner: TunnelOwner, request: ReqTunnel, protocols: readonly WebProtocol[]): string {
     const { registry } = this.#options
     const asked = this.#asked(request)
     if (asked !== undefined) {
       if (!owner.mayHave(asked)) throw new MillraceError('ERR_TUNNEL_HOST', asked)
       if (registry.isHostFree(asked, owner, protocols)) return asked
       const scheme = protocols[0] ?? 'http'
-      throw new MillraceError('ERR_TUNNEL_TAKEN', webUrl(scheme, asked, this.#options.ports[scheme] ?? 0))
+      throw new MillraceError('ERR_TUNNEL_TAKEN', webUrl(scheme, asked, frontPort(this.#options.ports, scheme) ?? 0))
     }
     const remembered = this.#options.affinity.recall(owner, 'host', this.#options.byToken)
     for (const host of remembered) {

@@ -11,6 +11,16 @@ export interface Answer {
   readonly head: Buffer
 }
 
+/**
+ * The same head with one more field in its last part, that of the final answer; unchanged when a part has one of that
+ * name: the service's own word counts.
+ */
+export const withField = (head: Buffer, name: string, value: string): Buffer => {
+  const text = head.toString('latin1')
+  if (text.toLowerCase().includes(`\r\n${name.toLowerCase()}:`)) return head
+  return Buffer.from(`${text.slice(0, -2)}${name}: ${value}\r\n\r\n`, 'latin1')
+}
+
 const statusPattern = /^HTTP\/1\.[01] ([1-5][0-9][0-9])[ \r]/
 
 /**

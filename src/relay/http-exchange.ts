@@ -4,13 +4,13 @@ import { hasCredentials } from '../http/basic-auth.ts'
 import { forwardedHead } from '../http/forward.ts'
 import type { HttpLimits } from '../http/limits.ts'
 import { pageTexts, refusedPage } from '../http/page-texts.ts'
-import { type Page, renderPage, unknownHostPage } from '../http/pages.ts'
+import { type Page, redirectPage, renderPage, unknownHostPage } from '../http/pages.ts'
 import { refusalStatus } from '../http/refusal.ts'
 import type { HttpRequest } from '../http/request.ts'
-import { readAnswer } from './http-answer.ts'
+import { type Answer, readAnswer, withField } from './http-answer.ts'
 import { carryChunkedBody } from './http-chunks.ts'
 import { readRequest } from './http-read.ts'
-import type { HttpFrontOptions, HttpRoute } from './http-route.ts'
+import type { Detour, HttpFrontOptions, HttpRoute } from './http-route.ts'
 
 /** The front's settings with every limit filled in. */
 export interface ExchangeContext extends HttpFrontOptions {
@@ -20,6 +20,8 @@ export interface ExchangeContext extends HttpFrontOptions {
 /** What the front wants to know of an exchange; each is called once at most, `ended` exactly once. */
 export interface ExchangeEvents {
   joined(): void
+  /** The service has the request, and its answer is awaited before the join. */
+  answering(): void
   ended(): void
 }
 
@@ -61,8 +63,9 @@ export class HttpExchange {
     if (request === undefined) return this.abandon()
     this.#pageBody = request.method !== 'HEAD'
     const host = request.authority?.host ?? ''
-    const route = host === '' ? undefined : this.#context.lookup(host)
+    const route = host === '' ? undefined : this.#context.lookup(host, this.#visitor)
     if (route === undefined) return this.#page(unknownHostPage(request.authority?.text ?? ''), host)
+    if ('kind' in route) return this.#page(detourPage(route, request), host)
     if (route.httpAuth !== '' && !hasCredentials(request.fields, route.httpAuth)) {
       return this.#page(pageTexts.credentialsWanted, host)
     }
@@ -86,6 +89,7 @@ export class HttpExchange {
     })
     if (request.webSocket) return this.#upgrade(route, proxy, head)
     if (request.body.kind === 'chunked') return this.#joinChunked(route, proxy, head)
+    if (request.body.bytes === 0 && this.#hsts !== '') return this.#joinAnswered(route, proxy, head)
     visitor.unread(head)
     this.#join(route, proxy, { maxBytes: head.length + request.body.bytes })
   }
@@ -108,21 +112,45 @@ export class HttpExchange {
     }
   }
 
+  get #hsts(): string {
+    return this.#context.hsts ?? ''
+  }
+
   /** Only a 101 opens the way for what the visitor sends after its handshake. */
   async #upgrade(route: HttpRoute, proxy: Endpoint, head: Buffer): Promise<void> {
-    const { limits } = this.#context
     proxy.write(head)
+    const answer = await this.#answer(route, proxy, this.#context.limits.upgradeMs)
+    if (answer === undefined) return
+    proxy.unread(answer.head)
+    const limit = answer.status === 101 ? {} : { maxBytes: 0 }
+    this.#join(route, proxy, limit, head.length)
+  }
+
+  /**
+   * As a plain join, but the answer's head passes through here and gets its field. Requests with a body are spared
+   * that, as it may have to flow first; a browser learns the field from the page that made it send one.
+   */
+  async #joinAnswered(route: HttpRoute, proxy: Endpoint, head: Buffer): Promise<void> {
+    proxy.write(head)
+    this.#events.answering()
+    const waitMs = route.joinOptions.halfClosedIdleMs ?? this.#context.limits.upgradeMs
+    const answer = await this.#answer(route, proxy, waitMs)
+    if (answer === undefined) return
+    proxy.unread(withField(answer.head, hstsField, this.#hsts))
+    this.#join(route, proxy, { maxBytes: 0 }, head.length)
+  }
+
+  /** Undefined when the visitor has been answered, or left meanwhile. */
+  async #answer(route: HttpRoute, proxy: Endpoint, waitMs: number): Promise<Answer | undefined> {
     try {
-      const answer = await readAnswer(proxy, limits, limits.upgradeMs)
-      if (this.#gone) return
-      proxy.unread(answer.head)
-      const limit = answer.status === 101 ? {} : { maxBytes: 0 }
-      this.#join(route, proxy, limit, head.length)
+      const answer = await readAnswer(proxy, this.#context.limits, waitMs)
+      return this.#gone ? undefined : answer
     } catch (error) {
-      if (this.#gone) return
+      if (this.#gone) return undefined
       proxy.destroy('reset')
       const late = codeOf(error) === 'ERR_ENDPOINT_READ_TIMEOUT'
       this.#page(late ? pageTexts.serviceSlow : pageTexts.serviceUnclear, route.url, error)
+      return undefined
     }
   }
 
@@ -179,7 +207,9 @@ export class HttpExchange {
     if (this.#gone) return
     const code = error === undefined ? {} : { code: codeOf(error) }
     this.#context.log.debug('http.refused', { status: page.status, subject, ...code })
-    this.#visitor.write(renderPage({ ...page, body: this.#pageBody }))
+    const hsts = this.#hsts === '' ? [] : [`${hstsField}: ${this.#hsts}`]
+    const fields = [...(page.fields ?? []), ...hsts]
+    this.#visitor.write(renderPage({ ...page, fields, body: this.#pageBody }))
     this.#visitor.destroy('fin')
     this.#end()
   }
@@ -199,5 +229,12 @@ const proxyFailures: Readonly<Record<string, Page>> = {
   ERR_JOIN_LIMIT: pageTexts.tunnelFull,
   ERR_RELAY_FULL: pageTexts.tunnelFull,
 }
+
+const hstsField = 'Strict-Transport-Security'
+
+const detourPage = (detour: Detour, { target }: HttpRequest): Page =>
+  detour.kind === 'misdirected'
+    ? pageTexts.misdirected
+    : redirectPage(`${detour.origin}${target === '*' ? '/' : target}`)
 
 const codeOf = (error: unknown): string => (error instanceof MillraceError ? error.code : 'unknown')

@@ -16,6 +16,8 @@ export class HttpFront {
   readonly #context: ExchangeContext
   /** Exchanges before their join: what is waited for here ends when the front closes. */
   readonly #pending = new Set<HttpExchange>()
+  /** Those whose request the service has: they may take their time, but have no join that could be aborted. */
+  readonly #answering = new Set<HttpExchange>()
   #active = 0
   #closed = false
 
@@ -37,9 +39,17 @@ export class HttpFront {
       return
     }
     const exchange = new HttpExchange(this.#context, visitor, {
-      joined: () => this.#pending.delete(exchange),
+      joined: () => {
+        this.#pending.delete(exchange)
+        this.#answering.delete(exchange)
+      },
+      answering: () => {
+        this.#pending.delete(exchange)
+        this.#answering.add(exchange)
+      },
       ended: () => {
         this.#pending.delete(exchange)
+        this.#answering.delete(exchange)
         this.#active -= 1
       },
     })
@@ -52,5 +62,11 @@ export class HttpFront {
   close(): void {
     this.#closed = true
     for (const exchange of this.#pending) exchange.abandon()
+  }
+
+  /** Lets go of all that have no join, those whose service has the request already included. */
+  abort(): void {
+    this.close()
+    for (const exchange of this.#answering) exchange.abandon()
   }
 }

@@ -25,6 +25,12 @@ export interface HttpRoute {
   onUnused(visitor: Endpoint): void
 }
 
+/**
+ * Why a host that has a tunnel is not served on this connection. `misdirected`: its TLS was set up for another one
+ * (421). `redirect`: it is served elsewhere, at `origin` (`https://host[:port]`, 308).
+ */
+export type Detour = { readonly kind: 'misdirected' } | { readonly kind: 'redirect'; readonly origin: string }
+
 /** Settings of an HTTP front. */
 export interface HttpFrontOptions {
   readonly dataPlane: DataPlane
@@ -33,6 +39,11 @@ export interface HttpFrontOptions {
   /** What is given replaces single limits of `defaultHttpLimits`. */
   readonly limits?: Partial<HttpLimits>
   /** Finds the tunnel of a host: lower case, without port and final dot; IPv6 addresses in brackets. */
-  readonly lookup: (host: string) => HttpRoute | undefined
+  readonly lookup: (host: string, visitor: Endpoint) => HttpRoute | Detour | undefined
+  /**
+   * `Strict-Transport-Security` (RFC 6797), the field's value: added to our own answers, and to a service's final answer
+   * to a request without body unless it has one itself. Default none.
+   */
+  readonly hsts?: string
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
 }

@@ -30,7 +30,7 @@ export class Login {
   constructor(options: LoginOptions) {
     this.#options = options
     const plain = options.settings.allowPlain ? (['plain'] as const) : []
-    this.#supported = ['ticket', ...plain, 'close', 'drain', 'ping2', 'origin']
+    this.#supported = ['ticket', ...plain, 'close', 'drain', 'ping2', 'tls', 'origin', 'terminate']
   }
 
   /** Takes the control connection over, whatever comes of it. */

@@ -7,9 +7,9 @@ import type { ReqTunnel } from '../wire/messages.ts'
 import type { Affinity } from './affinity.ts'
 import { HostChooser } from './host-chooser.ts'
 import { PortOpener } from './port-opener.ts'
-import { Tunnel, type TunnelOwner, type TunnelProtocol, type VisitorCount } from './tunnel.ts'
+import { Tunnel, type TunnelOptions, type TunnelOwner, type TunnelProtocol, type VisitorCount } from './tunnel.ts'
 import type { TunnelRegistry } from './tunnel-registry.ts'
-import { type FrontPorts, tcpUrl, webUrl } from './urls.ts'
+import { type FrontPorts, frontPort, tcpUrl, tlsUrl, type WebProtocol, webUrl } from './urls.ts'
 
 /** What the registrar works with. */
 export interface RegistrarOptions {
@@ -25,6 +25,8 @@ export interface RegistrarOptions {
   /** Takes visitors of a TCP tunnel. */
   readonly serve: (tunnel: Tunnel, visitor: Endpoint) => void
 }
+
+type TunnelAddress = Pick<TunnelOptions, 'protocol' | 'url' | 'address' | 'terminates'>
 
 /** Gives tunnels their public addresses and takes them back. */
 export class Registrar {
@@ -48,7 +50,7 @@ export class Registrar {
    * or ERR_POOL_CLOSED (the owner left meanwhile) at the first that can't be had; those before it stay.
    */
   async register(owner: TunnelOwner, request: ReqTunnel, onTunnel: (tunnel: Tunnel) => void): Promise<void> {
-    const protocols = this.#protocols(request.Protocol)
+    const protocols = this.#protocols(owner, request.Protocol)
     const web = protocols.filter((protocol) => protocol !== 'tcp')
     let host: string | undefined
     for (const protocol of protocols) {
@@ -79,23 +81,28 @@ export class Registrar {
   }
 
   /** The protocols of a request that can be had here. http and https stand in for each other, as 1.x asks for both. */
-  #protocols(text: string): readonly TunnelProtocol[] {
+  #protocols(owner: TunnelOwner, text: string): readonly TunnelProtocol[] {
     const asked = [...new Set(text.split('+'))]
-    const known = asked.filter((name): name is TunnelProtocol => name === 'tcp' || name === 'http' || name === 'https')
-    if (known.length === 0 || known.length < asked.length) {
+    const known = asked.filter(
+      (name): name is TunnelProtocol =>
+        name === 'tcp' || name === 'http' || name === 'https' || (name === 'tls' && owner.knows('tls')),
+    )
+    // One port serves both by the same name.
+    const both = known.includes('https') && known.includes('tls')
+    if (known.length === 0 || known.length < asked.length || both) {
       throw new MillraceError('ERR_TUNNEL_PROTOCOL', JSON.stringify(printable(text)))
     }
     const { ports } = this.#options
-    const available = known.filter((name) => name === 'tcp' || ports[name] !== undefined)
+    const available = known.filter((name) => name === 'tcp' || frontPort(ports, name) !== undefined)
     const [missing] = known.filter((name) => !available.includes(name))
-    if (missing !== undefined && !available.some((name) => name !== 'tcp')) {
+    if (missing !== undefined && (missing === 'tls' || !available.some((name) => name !== 'tcp'))) {
       throw new MillraceError('ERR_TUNNEL_FRONT', missing)
     }
     return available
   }
 
-  #openWeb(owner: TunnelOwner, request: ReqTunnel, protocol: 'http' | 'https', host: string): Tunnel {
-    const url = webUrl(protocol, host, this.#options.ports[protocol] ?? 0)
+  #openWeb(owner: TunnelOwner, request: ReqTunnel, protocol: WebProtocol, host: string): Tunnel {
+    const url = webUrl(protocol, host, frontPort(this.#options.ports, protocol) ?? 0)
     const tunnel = this.#make(owner, request, { protocol, url, address: host })
     // Only what we chose: who once asked for a name by itself doesn't expect it again without asking.
     if (request.Hostname === '' && request.Subdomain === '') this.#remember(owner, 'host', host)
@@ -117,20 +124,21 @@ export class Registrar {
       for (const visitor of early) visitor.destroy('reset')
       throw new MillraceError('ERR_POOL_CLOSED')
     }
-    const url = tcpUrl(this.#options.settings.domain, port)
-    tunnel = this.#make(owner, request, { protocol: 'tcp', url, address: `${port}` })
+    const terminates = owner.knows('terminate') && request.Terminate === true
+    const url = (terminates ? tlsUrl : tcpUrl)(this.#options.settings.domain, port)
+    tunnel = this.#make(owner, request, { protocol: 'tcp', url, address: `${port}`, terminates })
     this.#listeners.set(tunnel, listener)
     if (request.RemotePort === 0) this.#remember(owner, 'port', `${port}`)
     for (const visitor of early) this.#options.serve(tunnel, visitor)
     return tunnel
   }
 
-  #make(owner: TunnelOwner, request: ReqTunnel, what: Pick<Tunnel, 'protocol' | 'url' | 'address'>): Tunnel {
+  #make(owner: TunnelOwner, request: ReqTunnel, what: TunnelAddress): Tunnel {
     const tunnel = new Tunnel({
       ...what,
       owner,
-      httpAuth: what.protocol === 'tcp' ? '' : request.HttpAuth,
-      plainAllowed: owner.allowsPlain && request.Encrypt === false,
+      httpAuth: what.protocol === 'http' || what.protocol === 'https' ? request.HttpAuth : '',
+      plainAllowed: owner.knows('plain') && request.Encrypt === false,
       maxVisitors: this.#options.settings.limits.joinsPerTunnel,
       all: this.#visitors,
     })

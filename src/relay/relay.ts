@@ -6,7 +6,9 @@ import type { Address, DataPlane, Endpoint, Listener } from '../dataplane/types.
 import { formatAddress, type HostPort } from '../net/address.ts'
 import type { Logger } from '../observe/log.ts'
 import { Affinity } from './affinity.ts'
-import { type Certificate, loadCertificate } from './certificates.ts'
+import { certificatePlace } from './certificate-files.ts'
+import { CertificateStore } from './certificate-store.ts'
+import { loadCertificate } from './certificates.ts'
 import { ControlRegistry } from './control-registry.ts'
 import { JoinBook } from './join-book.ts'
 import { explainListenError, listenOn } from './listen.ts'
@@ -14,11 +16,13 @@ import { Login } from './login.ts'
 import { Registrar } from './registrar.ts'
 import { TcpFront } from './tcp-front.ts'
 import { Ticker } from './ticker.ts'
+import { TlsDoor, terminating } from './tls-door.ts'
 import { TokenBook } from './tokens.ts'
+import type { Tunnel } from './tunnel.ts'
 import { TunnelPort } from './tunnel-port.ts'
 import { TunnelRegistry } from './tunnel-registry.ts'
 import type { FrontPorts } from './urls.ts'
-import { WebFront } from './web-front.ts'
+import { WebFront, type WebFrontOptions } from './web-front.ts'
 
 /** What a relay is made of. */
 export interface RelayOptions {
@@ -48,6 +52,8 @@ export class Relay {
   readonly #affinity: Affinity
   readonly #listeners = new Map<RelayRole, Listener>()
   readonly #webFronts: WebFront[] = []
+  #certificates: CertificateStore | undefined
+  #door: TlsDoor | undefined
   #ticker: Ticker | undefined
   #ticks = 0
   #saveFailed = false
@@ -83,7 +89,10 @@ export class Relay {
 
   /** Live control sessions, tunnels and joins. */
   get counts(): { readonly sessions: number; readonly tunnels: number; readonly visitors: number } {
-    const visitors = this.#webFronts.reduce((sum, front) => sum + front.active, this.#joins.size)
+    const visitors = this.#webFronts.reduce(
+      (sum, front) => sum + front.active,
+      this.#joins.size + (this.#door?.pending ?? 0),
+    )
     return { sessions: this.#sessions.size, tunnels: this.#registry.size, visitors }
   }
 
@@ -101,8 +110,20 @@ export class Relay {
     const { limits } = settings
     const certificate = await loadCertificate(settings, log)
     await this.#affinity.load()
-    const ports = await this.#openWebFronts(certificate)
     const tcpFront = new TcpFront({ dataPlane, joins: this.#joins, log })
+    const serve = (tunnel: Tunnel, visitor: Endpoint): void => tcpFront.serve(tunnel, visitor)
+    const place = certificatePlace(settings)
+    const certificates = await CertificateStore.open({ place, fallback: certificate, log })
+    this.#certificates = certificates
+    const door = new TlsDoor({
+      dataPlane,
+      certificates,
+      maxPending: limits.pendingVisitors,
+      helloBytes: limits.clientHelloBytes,
+      log,
+    })
+    this.#door = door
+    const ports = await this.#openWebFronts({ certificates, door, passThrough: serve })
     const registrar = new Registrar({
       settings,
       ports,
@@ -111,7 +132,14 @@ export class Relay {
       byToken: !settings.open,
       log,
       listen: (port, onEndpoints) => listenOn(dataPlane, { host: settings.tunnelAddr.host, port }, onEndpoints),
-      serve: (tunnel, visitor) => tcpFront.serve(tunnel, visitor),
+      serve: (tunnel, visitor) => {
+        if (tunnel.terminates)
+          door.open(
+            visitor,
+            terminating((endpoint) => serve(tunnel, endpoint)),
+          )
+        else serve(tunnel, visitor)
+      },
     })
     const login = new Login({ settings, tokens: this.#tokens, sessions: this.#sessions, registrar, log })
     const tunnelPort = new TunnelPort({
@@ -129,7 +157,7 @@ export class Relay {
     })
   }
 
-  async #openWebFronts(certificate: Certificate): Promise<FrontPorts> {
+  async #openWebFronts(tls: Pick<WebFrontOptions, 'certificates' | 'door' | 'passThrough'>): Promise<FrontPorts> {
     const { settings, dataPlane, log } = this.#options
     const ports: { http?: number; https?: number } = {}
     for (const scheme of ['http', 'https'] as const) {
@@ -137,7 +165,7 @@ export class Relay {
       if (address === undefined) continue
       const registry = this.#registry
       const { signal } = this.#abort
-      const front = new WebFront({ scheme, dataPlane, registry, settings, certificate, signal, log })
+      const front = new WebFront({ scheme, dataPlane, registry, settings, ports, ...tls, signal, log })
       const bound = await this.#listen(scheme, address, (batch) => front.serve(batch))
       this.#webFronts.push(front)
       ports[scheme] = bound.family === 'unix' ? 0 : bound.port
@@ -187,11 +215,14 @@ export class Relay {
     this.#ticker?.stop()
     const closed = [...this.#listeners.values()].map((listener) => listener.close())
     for (const session of this.#sessions) session.drain()
+    this.#door?.close()
+    this.#certificates?.close()
     for (const front of this.#webFronts) front.close()
     await Promise.allSettled(closed)
     await this.#untilIdle(drainMs)
     this.#joins.destroyAll()
     this.#abort.abort()
+    for (const front of this.#webFronts) front.abort()
     await this.#untilIdle(abortMs)
     await this.#save()
     this.#options.log.info('relay.stopped')

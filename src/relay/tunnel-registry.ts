@@ -13,19 +13,21 @@ export class TunnelRegistry {
     return this.#tunnels.size
   }
 
-  /** The tunnel that visitors of this host (http, https) or port (tcp) want. */
+  /** The tunnel that visitors of this host (http, https, tls) or port (tcp) want. */
   find(protocol: TunnelProtocol, address: string): Tunnel | undefined {
     return this.#tunnels.get(`${protocol} ${address}`)
   }
 
   /**
    * True when `owner` may have `protocols` on `host`. A host belongs to one agent as a whole: otherwise somebody else's
-   * https tunnel would get the cookies of an http tunnel's visitors.
+   * https tunnel would get the cookies of an http tunnel's visitors. And as one port serves https and tls by the same
+   * name, it can have only one of them.
    */
   isHostFree(host: string, owner: TunnelOwner, protocols: readonly TunnelProtocol[]): boolean {
-    for (const protocol of ['http', 'https'] as const) {
+    const fronts = new Set(protocols.map(frontOf))
+    for (const protocol of ['http', 'https', 'tls'] as const) {
       const tunnel = this.find(protocol, host)
-      if (tunnel !== undefined && (tunnel.owner !== owner || protocols.includes(protocol))) return false
+      if (tunnel !== undefined && (tunnel.owner !== owner || fronts.has(frontOf(protocol)))) return false
     }
     return true
   }
@@ -67,4 +69,8 @@ export class TunnelRegistry {
     const key = `${tunnel.protocol} ${tunnel.address}`
     if (this.#tunnels.get(key) === tunnel) this.#tunnels.delete(key)
   }
+}
+
+function frontOf(protocol: TunnelProtocol): TunnelProtocol {
+  return protocol === 'tls' ? 'https' : protocol
 }

@@ -3,11 +3,12 @@ import { MillraceError } from '../errors.ts'
 import { formatAddress } from '../net/address.ts'
 import { encodeMessage } from '../wire/codec.ts'
 import { newReqId } from '../wire/ids.ts'
+import type { Extension } from '../wire/messages.ts'
 import type { AffinityOwner } from './affinity.ts'
 import type { OnProxy, ProxyPool, Waiter } from './proxy-pool.ts'
 
 /** What visitors speak. */
-export type TunnelProtocol = 'tcp' | 'http' | 'https'
+export type TunnelProtocol = 'tcp' | 'http' | 'https' | 'tls'
 
 /** Whose tunnels they are: an agent's control session. */
 export interface TunnelOwner extends AffinityOwner {
@@ -15,12 +16,10 @@ export interface TunnelOwner extends AffinityOwner {
   readonly tunnels: Set<Tunnel>
   /** Set once the session has ended: nothing may be registered for it any more. */
   readonly closed: boolean
-  /** `StartProxy` may carry the fields of the extension `origin`. */
-  readonly tellsOrigin: boolean
+  /** The extension was negotiated with the agent. */
+  knows(extension: Extension): boolean
   /** The token allows to ask for this host name (lower case). */
   mayHave(host: string): boolean
-  /** Plain proxy connections were negotiated. */
-  readonly allowsPlain: boolean
 }
 
 /** The visitors of all tunnels of a relay together. */
@@ -37,12 +36,14 @@ export interface TunnelOptions {
   readonly protocol: TunnelProtocol
   /** The public address as announced. */
   readonly url: string
-  /** The host name (http, https; lower case) or the port (tcp) that visitors use. */
+  /** The host name (http, https, tls; lower case) or the port (tcp) that visitors use. */
   readonly address: string
   /** `user:pass` asked of HTTP visitors, '' = none. A secret. */
   readonly httpAuth: string
   /** Proxy connections of this tunnel may be plain TCP. */
   readonly plainAllowed: boolean
+  /** Visitors of this TCP tunnel speak TLS with the relay. Default false. */
+  readonly terminates?: boolean
   /** Visitors at once. */
   readonly maxVisitors: number
   /** The relay's count, which this tunnel's visitors are part of. */
@@ -57,6 +58,7 @@ export class Tunnel {
   readonly address: string
   readonly httpAuth: string
   readonly plainAllowed: boolean
+  readonly terminates: boolean
   readonly #maxVisitors: number
   readonly #all: VisitorCount
   #visitors = 0
@@ -68,6 +70,7 @@ export class Tunnel {
     this.address = options.address
     this.httpAuth = options.httpAuth
     this.plainAllowed = options.plainAllowed
+    this.terminates = options.terminates ?? false
     this.#maxVisitors = options.maxVisitors
     this.#all = options.all
   }
@@ -113,7 +116,7 @@ export class Tunnel {
   }
 
   #startProxy(visitor: Endpoint): Buffer {
-    const origin = this.owner.tellsOrigin
+    const origin = this.owner.knows('origin')
       ? { ServerAddr: formatAddress(visitor.local), Proto: this.protocol, Id: newReqId() }
       : {}
     const ClientAddr = formatAddress(visitor.remote)

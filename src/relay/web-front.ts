@@ -1,12 +1,16 @@
 import type { RelaySettings } from '../config/relay-settings.ts'
-import type { DataPlane, Endpoint, TlsOptions } from '../dataplane/types.ts'
+import type { DataPlane, Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
-import { formatAddress } from '../net/address.ts'
+import type { ClientHello } from '../net/client-hello.ts'
 import { logJoinEnd } from '../observe/join-log.ts'
 import type { Logger } from '../observe/log.ts'
+import type { CertificateStore } from './certificate-store.ts'
 import { HttpFront, type HttpRoute } from './http-front.ts'
+import type { Detour } from './http-route.ts'
+import type { HelloVerdict, TlsDoor, TlsGuide } from './tls-door.ts'
 import type { Tunnel } from './tunnel.ts'
 import type { TunnelRegistry } from './tunnel-registry.ts'
+import { type FrontPorts, webUrl } from './urls.ts'
 
 /** What a web front works with. */
 export interface WebFrontOptions {
@@ -14,8 +18,13 @@ export interface WebFrontOptions {
   readonly dataPlane: DataPlane
   readonly registry: TunnelRegistry
   readonly settings: RelaySettings
-  /** PEM chain and key for https. */
-  readonly certificate: { readonly cert: string; readonly key: string }
+  /** Where all web fronts are, once they listen. */
+  readonly ports: FrontPorts
+  readonly certificates: CertificateStore
+  /** Where visitors of https come in. */
+  readonly door: TlsDoor
+  /** Takes visitors of `tls` tunnels, hello and all. */
+  readonly passThrough: (tunnel: Tunnel, visitor: Endpoint) => void
   /** Aborts all joins of the front. */
   readonly signal: AbortSignal
   readonly log: Logger
@@ -31,66 +40,89 @@ const answerIdleMs = 600_000
 export class WebFront {
   readonly #options: WebFrontOptions
   readonly #front: HttpFront
-  readonly #tls: TlsOptions
-  #handshakes = 0
-  #closed = false
+  readonly #guide: TlsGuide
 
   constructor(options: WebFrontOptions) {
     const { dataPlane, log, registry, scheme, settings } = options
     this.#options = options
-    // Many browsers never send close_notify.
-    this.#tls = { role: 'server', ...options.certificate, front: scheme, alpn: ['http/1.1'], truncation: 'fin' }
+    const { hstsSeconds } = settings
+    this.#guide = {
+      kind: 'https',
+      judge: (hello, visitor) => this.#judge(hello, visitor),
+      secured: (endpoint) => this.#front.serve(endpoint),
+    }
     this.#front = new HttpFront({
       dataPlane,
       scheme,
       log,
       limits: { headBytes: settings.limits.headBytes, pending: settings.limits.pendingVisitors },
-      lookup: (host) => {
+      ...(scheme === 'https' && hstsSeconds !== undefined ? { hsts: `max-age=${hstsSeconds}` } : {}),
+      lookup: (host, visitor) => {
+        const detour = scheme === 'http' ? this.#redirect(host) : this.#misdirected(host, visitor)
+        if (detour !== undefined) return detour
         const tunnel = registry.find(scheme, host)
         return tunnel === undefined ? undefined : this.#route(tunnel)
       },
     })
   }
 
-  /** Visitors that are being served. */
+  /** Visitors that are being served; those at the door and those passed through are counted there. */
   get active(): number {
-    return this.#front.active + this.#handshakes
+    return this.#front.active
   }
 
   /** Takes visitors over. Never throws. */
   serve(batch: readonly Endpoint[]): void {
     for (const visitor of batch) {
       if (this.#options.scheme === 'http') this.#front.serve(visitor)
-      else this.#secure(visitor)
+      else this.#options.door.open(visitor, this.#guide)
     }
   }
 
-  /** Lets go of visitors whose request has not been joined; joins go on. */
+  /** Lets go of visitors whose request the service has not got; joins, and who awaits an answer, go on. */
   close(): void {
-    this.#closed = true
     this.#front.close()
   }
 
-  #secure(visitor: Endpoint): void {
-    const { dataPlane, settings } = this.#options
-    if (this.#handshakes >= settings.limits.pendingVisitors || this.#closed) {
-      visitor.destroy('reset')
-      const { code } = new MillraceError('ERR_VISITOR_LIMIT')
-      this.#options.log.warn('visitor.refused', { remote: formatAddress(visitor.remote), code })
-      return
+  /** Lets go of all visitors without a join. */
+  abort(): void {
+    this.#front.abort()
+  }
+
+  /**
+   * A name without a tunnel is served a page if a certificate here is for it: that says more than an alert, which is all
+   * that the others get. Visitors who name nobody get the default certificate, and are routed by Host alone.
+   */
+  #judge({ serverName }: ClientHello, visitor: Endpoint): HelloVerdict {
+    const { certificates, passThrough, registry } = this.#options
+    if (serverName === '') return 'terminate'
+    const tunnel = registry.find('tls', serverName)
+    if (tunnel !== undefined) {
+      passThrough(tunnel, visitor)
+      return 'passed'
     }
-    this.#handshakes++
-    dataPlane
-      .secure(visitor, this.#tls)
-      .then((endpoint) => this.#front.serve(endpoint))
-      .catch((error: unknown) => {
-        visitor.destroy()
-        const code = error instanceof MillraceError ? error.code : String(error)
-        this.#options.log.debug('visitor.refused', { remote: formatAddress(visitor.remote), code })
-      })
-      .finally(() => {
-        this.#handshakes--
-      })
+    const known = registry.find('https', serverName) !== undefined || certificates.covers(serverName)
+    return known ? 'terminate' : 'unknown'
+  }
+
+  #redirect(host: string): Detour | undefined {
+    const { ports, registry, settings } = this.#options
+    if (!settings.httpsRedirect || ports.https === undefined) return undefined
+    if (registry.find('https', host) === undefined) return undefined
+    return { kind: 'redirect', origin: webUrl('https', host, ports.https) }
+  }
+
+  /**
+   * RFC 9110 section 15.5.20. Browsers send requests for other hosts on a connection whose certificate is for those as
+   * well; between hosts of one agent that changes nothing, between those of two it would cross a border.
+   */
+  #misdirected(host: string, visitor: Endpoint): Detour | undefined {
+    const { registry } = this.#options
+    const serverName = visitor.serverName.toLowerCase().replace(/\.$/, '')
+    if (serverName === '' || serverName === host) return undefined
+    const wanted = registry.find('https', host)
+    if (wanted === undefined || wanted.owner === registry.find('https', serverName)?.owner) return undefined
+    return { kind: 'misdirected' }
   }
 
   #route(tunnel: Tunnel): HttpRoute {

@@ -47,6 +47,8 @@ export interface ReqTunnel {
   readonly RemotePort: number
   /** Extension `plain`: false = proxy connections of this tunnel may be plain TCP. Absent = true. */
   readonly Encrypt?: boolean
+  /** Extension `terminate`: true = the relay ends the visitors' TLS of a `tcp` tunnel. Absent = false. */
+  readonly Terminate?: boolean
 }
 
 /** relay → agent: one tunnel of a request, or why there is none. */
@@ -150,7 +152,7 @@ export interface UnknownMessage {
 }
 
 /** The names of all extensions, in the order of docs/protocol.md. */
-export const extensions = ['ticket', 'plain', 'close', 'drain', 'ping2', 'tls', 'origin'] as const
+export const extensions = ['ticket', 'plain', 'close', 'drain', 'ping2', 'tls', 'origin', 'terminate'] as const
 
 /** An extension's name. */
 export type Extension = (typeof extensions)[number]

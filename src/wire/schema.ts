@@ -52,6 +52,7 @@ const fields: { readonly [T in MessageType]: FieldsOf<Extract<Message, { type: T
     HttpAuth: text,
     RemotePort: { kind: 'uint16', optional: false },
     Encrypt: { kind: 'boolean', optional: true },
+    Terminate: { kind: 'boolean', optional: true },
   },
   NewTunnel: { ReqId: name, Url: name, Protocol: name, Error: text },
   ReqProxy: { Tickets: ticketList },

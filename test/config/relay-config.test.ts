@@ -41,6 +41,9 @@ tcp_ports: 20000-20100
 domain: Example.COM
 tls_cert: certs/relay.crt
 tls_key: /etc/relay.key
+https_certs: certs/public
+https_redirect: true
+hsts: 600
 token_sha256: [${other}]
 tokens:
   - name: laptop
@@ -61,6 +64,7 @@ limits:
   joins_per_tunnel: 7
   joins: 8
   head_bytes: 2048
+  client_hello_bytes: 1024
   pending_visitors: 9
   remembered: 10
 `,
@@ -73,6 +77,9 @@ limits:
       tcpPorts: { first: 20_000, last: 20_100 },
       domain: 'example.com',
       tls: { cert: join(folder, 'certs/relay.crt'), key: '/etc/relay.key' },
+      httpsCerts: join(folder, 'certs/public'),
+      httpsRedirect: true,
+      hstsSeconds: 600,
       tokens: [
         { name: 'laptop', sha256: hash, hostnames: ['a.example.com', '*.b.example.com'] },
         { name: 'sha256:cdcdcdcd', sha256: other },
@@ -92,10 +99,47 @@ limits:
         joinsPerTunnel: 7,
         joins: 8,
         headBytes: 2048,
+        clientHelloBytes: 1024,
         pendingVisitors: 9,
         remembered: 10,
       },
     })
+  })
+
+  it('takes certificates one by one, with paths relative to the file', async (t) => {
+    const path = await file(
+      t,
+      'https_certs:\n  - { name: "*.A.example", cert: a.crt, key: a.key }\n  - { name: default, cert: /d.crt, key: /d.key }\n',
+    )
+    const folder = join(path, '..')
+    assert.deepEqual((await relaySettings({}, path)).httpsCerts, [
+      { name: '*.a.example', cert: join(folder, 'a.crt'), key: join(folder, 'a.key') },
+      { name: 'default', cert: '/d.crt', key: '/d.key' },
+    ])
+  })
+
+  it('takes hsts as seconds, or true for a year', async (t) => {
+    for (const [text, seconds] of [
+      ['true', 31_536_000],
+      ['false', undefined],
+      ['0', 0],
+    ] as const) {
+      assert.equal((await relaySettings({}, await file(t, `hsts: ${text}\n`))).hstsSeconds, seconds)
+    }
+  })
+
+  it('says where in a list of certificates a fault is', async (t) => {
+    const pair = 'cert: a.crt\n    key: a.key\n'
+    for (const [text, place] of [
+      [`https_certs:\n  - name: a.example\n    ${pair}    kee: b`, /:5:5: https_certs\.0: Unrecognized key: "kee"/],
+      [`https_certs:\n  - name: a_b\n    ${pair}`, /:2:11: https_certs\.0\.name: not a host name/],
+      [`https_certs:\n  - name: a\n    ${pair}  - name: A\n    ${pair}`, /:5:11: https_certs\.1\.name: there is one/],
+      ['https_certs: 5', /:1:14: https_certs: /],
+      ['hsts: -1', /:1:7: hsts: /],
+    ] as const) {
+      const path = await file(t, text)
+      await assert.rejects(relaySettings({}, path), { code: 'ERR_CONFIG', message: place })
+    }
   })
 
   it('takes an empty file, a single port and a single hash', async (t) => {

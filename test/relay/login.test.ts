@@ -4,7 +4,7 @@ import { encodeMessage } from '../../src/wire/codec.ts'
 import { RelayBed, sha256, token } from './relay-bed.ts'
 import { TestAgent } from './test-agent.ts'
 
-const allExtensions = ['ticket', 'plain', 'close', 'drain', 'ping2', 'tls', 'origin', 'unheard-of']
+const allExtensions = ['ticket', 'plain', 'close', 'drain', 'ping2', 'tls', 'origin', 'terminate', 'unheard-of']
 
 describe('login', () => {
   it('answers a 1.x agent as 1.7 does: AuthResp of 120 bytes, then ReqProxy', async (t) => {
@@ -20,7 +20,16 @@ describe('login', () => {
   it('accepts the extensions that both ends have', async (t) => {
     const bed = await RelayBed.start(t, { allowPlain: true })
     const agent = await bed.agent({ extensions: allExtensions })
-    assert.deepEqual(agent.auth.Extensions, ['ticket', 'plain', 'close', 'drain', 'ping2', 'origin'])
+    assert.deepEqual(agent.auth.Extensions, [
+      'ticket',
+      'plain',
+      'close',
+      'drain',
+      'ping2',
+      'tls',
+      'origin',
+      'terminate',
+    ])
     const { Tickets } = await agent.control.next('ReqProxy')
     assert.equal(Tickets?.length, 1)
     assert.match(Tickets?.[0] ?? '', /^[0-9a-f]{32}$/)
