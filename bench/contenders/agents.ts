@@ -8,6 +8,7 @@ import { Heartbeat, ping2Heartbeat } from '../../src/agent/heartbeat.ts'
 import { RelayDialer } from '../../src/agent/relay-dialer.ts'
 import { createDataPlane } from '../../src/dataplane/create.ts'
 import type { Endpoint } from '../../src/dataplane/types.ts'
+import { createLogger } from '../../src/observe/log.ts'
 import { readMessage, writeMessage } from '../../src/wire/codec.ts'
 import { maxFrame } from '../../src/wire/limits.ts'
 
@@ -17,7 +18,14 @@ const atOnce = 50
 
 const relay = { host, port: Number(port) }
 const trust = { kind: 'ca', pem: readFileSync(certificate, 'utf8') } as const
-const dialer = new RelayDialer({ dataPlane: createDataPlane('stream'), relay, trust, dialMs: 10_000 })
+const dialer = new RelayDialer({
+  dataPlane: createDataPlane('stream'),
+  log: createLogger({ format: 'json', level: 'error' }),
+  relays: [relay],
+  trust,
+  proxy: () => undefined,
+  dialMs: 10_000,
+})
 
 function end(error: unknown): never {
   process.stderr.write(`${String(error)}\n`)

@@ -6,7 +6,7 @@ import { type AgentOptions, type AgentStatus, type AgentTimings, defaultTimings 
 import { RelayDialer } from './relay-dialer.ts'
 import { Session, type SessionEnd } from './session.ts'
 import { type Disturbance, Surroundings } from './surroundings.ts'
-import { TunnelBook, targetName } from './tunnel-book.ts'
+import { TunnelBook, targetLine, targetName } from './tunnel-book.ts'
 import { Visitors } from './visitors.ts'
 
 /** Keeps tunnels up: one session after the other, with the same client id and the same addresses. */
@@ -40,7 +40,14 @@ export class Agent {
     this.#options = options
     this.#timings = timings
     this.#book = new TunnelBook(options.tunnels)
-    this.#dialer = new RelayDialer({ dataPlane, relay: options.relay, trust: options.trust, dialMs: timings.dialMs })
+    this.#dialer = new RelayDialer({
+      dataPlane,
+      log,
+      relays: [options.relay, ...(options.otherRelays ?? [])],
+      trust: options.trust,
+      proxy: options.proxy ?? (() => undefined),
+      dialMs: timings.dialMs,
+    })
     this.#joins = new Joins(() => this.#tellStatus())
     const services = new LocalServices(dataPlane, timings.localMs)
     this.#visitors = new Visitors({ dataPlane, log, services, joins: this.#joins })
@@ -70,8 +77,15 @@ export class Agent {
   /** What the agent does now. */
   get status(): AgentStatus {
     const failed = this.#book.failed.map(({ spec, reason }) => ({ target: targetName(spec), reason }))
-    const tunnels = this.#book.live.map(({ url, spec }) => ({ url, target: targetName(spec) }))
-    return { ...this.#status, tunnels, failed, openJoins: this.#joins.open, totalJoins: this.#joins.total }
+    const tunnels = this.#book.live.map(({ url, spec }) => ({ url, target: targetLine(spec) }))
+    return {
+      ...this.#status,
+      relay: this.#dialer.way,
+      tunnels,
+      failed,
+      openJoins: this.#joins.open,
+      totalJoins: this.#joins.total,
+    }
   }
 
   /**

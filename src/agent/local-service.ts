@@ -1,5 +1,7 @@
 import type { DataPlane, DialTarget, Endpoint, TlsOptions } from '../dataplane/types.ts'
+import type { StartProxy } from '../wire/messages.ts'
 import type { TunnelSpec } from './options.ts'
+import { originHeader } from './visitor-origin.ts'
 
 /** Connects to the private services behind tunnels. */
 export class LocalServices {
@@ -14,18 +16,34 @@ export class LocalServices {
     this.timeoutMs = timeoutMs
   }
 
-  /** Where the service is, if it can be joined as soon as it answers: without TLS. */
-  plainTarget({ target }: TunnelSpec): DialTarget | undefined {
-    if (target.kind === 'unix') return { path: target.path }
-    return target.kind === 'tls' ? undefined : { host: target.host, port: target.port }
+  /** Where the service is, if it can be joined as soon as it answers: without TLS, and with nothing to say first. */
+  plainTarget({ target, proxyProtocol }: TunnelSpec): DialTarget | undefined {
+    if (target.kind === 'tls' || proxyProtocol !== undefined) return undefined
+    return target.kind === 'unix' ? { path: target.path } : { host: target.host, port: target.port }
   }
 
-  /** Rejects with ERR_DIAL, ERR_DIAL_TIMEOUT, and for `https://` targets ERR_TLS and ERR_TLS_TIMEOUT. */
-  async dial(spec: TunnelSpec, signal: AbortSignal): Promise<Endpoint> {
-    const { target } = spec
+  /**
+   * Connects for a visitor; a PROXY protocol header, where the tunnel wants one, has been written when this resolves.
+   * Rejects with ERR_DIAL, ERR_DIAL_TIMEOUT, and for `https://` targets ERR_TLS and ERR_TLS_TIMEOUT.
+   */
+  async dial(spec: TunnelSpec, start: StartProxy, signal: AbortSignal): Promise<Endpoint> {
+    const { target, proxyProtocol } = spec
     const where = target.kind === 'unix' ? { path: target.path } : { host: target.host, port: target.port }
     const socket = await this.#dataPlane.dial(where, { timeoutMs: this.timeoutMs, signal })
-    return target.kind === 'tls' ? this.#dataPlane.secure(socket, this.#tlsOptions(spec, target.host)) : socket
+    if (proxyProtocol !== undefined) socket.write(originHeader(proxyProtocol, start))
+    if (target.kind !== 'tls') return socket
+    // The header goes in front of the handshake, as a balancer that passes TLS through would put it.
+    if (proxyProtocol !== undefined) await this.#sent(socket)
+    return await this.#dataPlane.secure(socket, this.#tlsOptions(spec, target.host))
+  }
+
+  async #sent(socket: Endpoint): Promise<void> {
+    try {
+      await socket.flushed()
+    } catch (error) {
+      socket.destroy('reset')
+      throw error
+    }
   }
 
   #tlsOptions(spec: TunnelSpec, serverName: string): TlsOptions {

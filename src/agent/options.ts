@@ -1,5 +1,7 @@
 import type { DataPlane, TlsTrust } from '../dataplane/types.ts'
-import type { Target } from '../net/address.ts'
+import type { HostPort, Target } from '../net/address.ts'
+import type { ProxyChoice } from '../net/proxy-environment.ts'
+import type { ProxyProtocolVersion } from '../net/proxy-protocol-header.ts'
 import type { Logger } from '../observe/log.ts'
 import { authRespMs } from '../wire/limits.ts'
 import type { BackoffTimes } from './backoff.ts'
@@ -8,7 +10,14 @@ import { ping2Heartbeat, plainHeartbeat } from './heartbeat.ts'
 import type { StateFile } from './state-file.ts'
 
 /** What a tunnel carries, in the wire's words. `http+https` is two tunnels with one host name. */
-export type TunnelProtocol = 'http' | 'https' | 'http+https' | 'tcp'
+export type TunnelProtocol = 'http' | 'https' | 'http+https' | 'tcp' | 'tls'
+
+/** PEM chain and key of a tunnel whose TLS ends at the agent. */
+export interface TunnelCertificate {
+  readonly cert: string
+  /** A secret. */
+  readonly key: string
+}
 
 /** One tunnel that the agent asks for. */
 export interface TunnelSpec {
@@ -17,12 +26,18 @@ export interface TunnelSpec {
   readonly target: Target
   /** Whom an `https://` target's certificate must come from. Unused by other targets. */
   readonly targetTrust: TlsTrust
+  /** Tells the service of each visitor by a PROXY protocol header in front of its bytes. Default none. */
+  readonly proxyProtocol?: ProxyProtocolVersion
   /** Host name below the relay's domain. Default any. */
   readonly subdomain?: string
   /** Whole host name. Default any. */
   readonly hostname?: string
   /** The relay's port of a TCP tunnel; 0 (default) = any. */
   readonly remotePort?: number
+  /** `tcp` only: visitors speak TLS, which ends at the relay. Default false. */
+  readonly relayTls?: boolean
+  /** `tls` only: visitors' TLS ends here, and the service gets what they say. Absent: the service gets their TLS. */
+  readonly certificate?: TunnelCertificate
   /** `user:pass` asked of HTTP visitors by the relay. A secret. */
   readonly httpAuth?: string
 }
@@ -63,7 +78,11 @@ export interface AgentOptions {
   readonly dataPlane: DataPlane
   readonly log: Logger
   /** The relay's tunnel address. The host is also the name that its certificate must have. */
-  readonly relay: { readonly host: string; readonly port: number }
+  readonly relay: HostPort
+  /** Tried in this order when that one can't be reached, or lets nobody in. Default none. */
+  readonly otherRelays?: readonly HostPort[]
+  /** The proxy that leads to a relay. Default none. */
+  readonly proxy?: ProxyChoice
   /** Whom the relay's certificate must come from. */
   readonly trust: TlsTrust
   /** Presented to the relay; '' for an open relay. A secret. */
@@ -87,7 +106,9 @@ export interface AgentStatus {
   readonly lastLoss: string
   /** With `waiting`: the wait in ms. */
   readonly retryInMs: number
-  /** Announced tunnels. */
+  /** The relay in use, or tried last: `host:port`, with the proxy that leads there. */
+  readonly relay: string
+  /** Announced tunnels; the target says when a certificate is not verified. */
   readonly tunnels: readonly { readonly url: string; readonly target: string }[]
   /** Those that the relay refuses now; they are asked for again. */
   readonly failed: readonly { readonly target: string; readonly reason: string }[]

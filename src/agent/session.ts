@@ -39,7 +39,7 @@ export interface SessionOptions {
   readonly onRoundTrip: (rttMs: number) => void
 }
 
-const offered: readonly Extension[] = ['ticket', 'close', 'drain', 'ping2', 'origin']
+const offered: readonly Extension[] = ['ticket', 'close', 'drain', 'ping2', 'tls', 'origin', 'terminate']
 
 /** One control connection, from dialing to its end. */
 export class Session {
@@ -59,13 +59,17 @@ export class Session {
   /** Runs the session. Never rejects. */
   async run(): Promise<SessionEnd> {
     try {
-      const { agent, dialer, timings, clientId, onWelcome } = this.#options
-      const control = await dialer.connect('tls', this.#ending.signal)
+      const { agent, book, dialer, timings, clientId, onWelcome } = this.#options
+      const control = await dialer.connectControl(this.#ending.signal)
       this.#control = control
       const extensions = agent.plain ? [...offered, 'plain' as const] : offered
       const welcome = await authenticate(control, { token: agent.token, clientId }, extensions, timings.authMs)
       if (!welcome.accepted) return { kind: 'refused', reason: welcome.reason }
+      dialer.accepted()
       onWelcome(welcome.clientId)
+      const lacking = book.lacking(welcome.extensions)
+      // Without it the tunnel would be another one than was asked for: plain where TLS was meant.
+      if (lacking !== undefined) return { kind: 'tunnel-refused', reason: lackingTexts[lacking] ?? lacking }
       this.#begin(control, welcome)
       for (;;) {
         const message = await readMessage(control, maxFrame, Number.POSITIVE_INFINITY)
@@ -98,8 +102,9 @@ export class Session {
     const { clientId, extended, extensions } = welcome
     const plain = extensions.has('plain')
     agent.log.info('agent.connected', {
-      relay: agent.relay.host,
-      port: agent.relay.port,
+      relay: dialer.relay.host,
+      port: dialer.relay.port,
+      way: dialer.way,
       extensions: [...extensions],
       plain,
     })
@@ -225,6 +230,11 @@ export class Session {
     this.#ending.abort()
     this.#control?.destroy()
   }
+}
+
+const lackingTexts: Partial<Record<Extension, string>> = {
+  tls: 'it does not know tls tunnels: update the relay',
+  terminate: 'it does not know --tls: update the relay',
 }
 
 function endOf(error: unknown): SessionEnd {

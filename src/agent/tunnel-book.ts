@@ -1,6 +1,6 @@
 import { describeTarget } from '../net/address.ts'
 import { newReqId } from '../wire/ids.ts'
-import type { NewTunnel, ReqTunnel } from '../wire/messages.ts'
+import type { Extension, NewTunnel, ReqTunnel } from '../wire/messages.ts'
 import type { TunnelSpec } from './options.ts'
 import type { TunnelAddress } from './state-file.ts'
 
@@ -53,6 +53,15 @@ export class TunnelBook {
 
   constructor(specs: readonly TunnelSpec[]) {
     this.#entries = specs.map((spec) => ({ spec, reqId: '', host: '', port: 0, refusal: '', refusals: 0 }))
+  }
+
+  /** An extension that a tunnel can't do without; undefined when the relay has all of them. */
+  lacking(extensions: ReadonlySet<Extension>): Extension | undefined {
+    const needed = this.#entries.flatMap(({ spec }) => [
+      ...(spec.protocol === 'tls' ? ['tls' as const] : []),
+      ...(spec.relayTls === true ? ['terminate' as const] : []),
+    ])
+    return needed.find((name) => !extensions.has(name))
   }
 
   /** Takes the addresses that the tunnels had in an earlier life, in their order. */
@@ -158,6 +167,12 @@ export function targetName(spec: TunnelSpec): string {
   return describeTarget(spec.target)
 }
 
+/** The same for a status screen, which must not be silent about what is not verified. */
+export function targetLine(spec: TunnelSpec): string {
+  const unverified = spec.target.kind === 'tls' && spec.targetTrust.kind === 'none'
+  return `${targetName(spec)}${unverified ? ' (certificate NOT verified)' : ''}`
+}
+
 function request(entry: Entry, style: RequestStyle): ReqTunnel {
   entry.reqId = newReqId()
   return toRequest(entry, style)
@@ -178,6 +193,7 @@ function toRequest({ spec, reqId, host, port }: Entry, style: RequestStyle): Req
     RemotePort: spec.remotePort || port,
     ...again,
     ...(style.plain ? { Encrypt: false } : {}),
+    ...(spec.relayTls === true ? { Terminate: true } : {}),
   }
 }
 

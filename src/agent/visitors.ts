@@ -6,8 +6,10 @@ import type { Logger } from '../observe/log.ts'
 import type { StartProxy } from '../wire/messages.ts'
 import type { Joins } from './joins.ts'
 import type { LocalServices } from './local-service.ts'
-import { reasonOf } from './reason.ts'
+import type { TunnelCertificate } from './options.ts'
+import { reasonOf, trustProblem } from './reason.ts'
 import { type LiveTunnel, targetName } from './tunnel-book.ts'
+import { VisitorTls } from './visitor-tls.ts'
 
 /** What serving visitors takes. */
 export interface VisitorsOptions {
@@ -20,9 +22,11 @@ export interface VisitorsOptions {
 /** Brings visitors to the local services. Independent of sessions: losing the relay's control touches no visitor. */
 export class Visitors {
   readonly #options: VisitorsOptions
+  readonly #tls: VisitorTls
 
   constructor(options: VisitorsOptions) {
     this.#options = options
+    this.#tls = new VisitorTls(options.dataPlane, options.joins.signal)
   }
 
   /** Takes a proxy connection whose `StartProxy` has been read; the visitor's bytes follow on it. Never throws. */
@@ -36,16 +40,39 @@ export class Visitors {
       return
     }
     // A browser whose service is down gets a page, for which its connection must outlive the dial.
-    const where = tunnel.protocol === 'tcp' ? services.plainTarget(tunnel.spec) : undefined
-    if (where === undefined) void this.#dialAndJoin(proxy, tunnel)
+    const { certificate } = tunnel.spec
+    if (certificate !== undefined) {
+      void this.#terminate(proxy, start, tunnel, certificate)
+      return
+    }
+    const where = isRaw(tunnel) ? services.plainTarget(tunnel.spec) : undefined
+    if (where === undefined) void this.#dialAndJoin(proxy, start, tunnel)
     else this.#join(tunnel, (options) => this.#joinTo(proxy, where, options))
   }
 
-  async #dialAndJoin(proxy: Endpoint, tunnel: LiveTunnel): Promise<void> {
+  async #terminate(
+    proxy: Endpoint,
+    start: StartProxy,
+    tunnel: LiveTunnel,
+    certificate: TunnelCertificate,
+  ): Promise<void> {
+    const { joins, log } = this.#options
+    let visitor: Endpoint
+    try {
+      visitor = await this.#tls.open(proxy, certificate)
+    } catch (error) {
+      joins.turnedAway()
+      log.debug('visitor.refused', { url: tunnel.url, client: start.ClientAddr, error: reasonOf(error) })
+      return
+    }
+    await this.#dialAndJoin(visitor, start, tunnel)
+  }
+
+  async #dialAndJoin(proxy: Endpoint, start: StartProxy, tunnel: LiveTunnel): Promise<void> {
     const { dataPlane, joins, services } = this.#options
     let local: Endpoint
     try {
-      local = await services.dial(tunnel.spec, joins.signal)
+      local = await services.dial(tunnel.spec, start, joins.signal)
     } catch (error) {
       joins.turnedAway()
       this.#turnAway(proxy, tunnel, error)
@@ -84,7 +111,7 @@ export class Visitors {
   /** The service can't be reached: a browser is told so, a TCP visitor gets what a closed port would have sent. */
   #turnAway(proxy: Endpoint, tunnel: LiveTunnel, error: unknown): void {
     const { aborted } = this.#options.joins.signal
-    if (aborted || tunnel.protocol === 'tcp') {
+    if (aborted || isRaw(tunnel)) {
       proxy.destroy('reset')
     } else {
       proxy.write(serviceDownPage(targetName(tunnel.spec)))
@@ -97,9 +124,16 @@ export class Visitors {
     this.#options.log.warn(
       'local.down',
       { url: tunnel.url, target: targetName(tunnel.spec), error: reasonOf(error) },
-      'the service does not answer: start it, or check the target',
+      trustProblem(error) === ''
+        ? 'the service does not answer: start it, or check the target'
+        : 'its certificate is not trusted: give its CA with --target-ca, or --target-insecure-skip-verify',
     )
   }
+}
+
+/** No page can tell visitors of these that a service is down. */
+function isRaw({ protocol }: LiveTunnel): boolean {
+  return protocol === 'tcp' || protocol === 'tls'
 }
 
 /** What `dial()` would have rejected with. */

@@ -1,9 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type HostPort, parseHostPort, parseTarget, type Target } from '../net/address.ts'
+import type { ProxyProtocolVersion } from '../net/proxy-protocol-header.ts'
 
 /** The flags that `http` and `tcp` share, as commander gives them. */
 export interface AgentFlags {
-  readonly relay: HostPort
+  /** In the order in which they are tried. */
+  readonly relay: readonly [HostPort, ...HostPort[]]
+  /** May hold a password. */
+  readonly proxy?: string
+  readonly proxyProtocol?: ProxyProtocolVersion
   readonly token?: string
   readonly tokenFile?: string
   readonly ca?: string
@@ -22,7 +27,15 @@ const defaultTunnelPort = 4443
 export function addAgentFlags(command: Command): Command {
   return command
     .argument('<target>', 'the service: PORT, HOST:PORT, [V6]:PORT, unix:/PATH or https://HOST:PORT', target)
-    .requiredOption('--relay <host:port>', `the relay's tunnel address (port ${defaultTunnelPort} if left out)`, relay)
+    .requiredOption(
+      '--relay <host:port,…>',
+      `the relay's tunnel address (port ${defaultTunnelPort} if left out), or several, tried in this order`,
+      relays,
+    )
+    .option(
+      '--proxy <url>',
+      'dials the relay through http://[USER:PASSWORD@]HOST:PORT or socks5://…, or "none"; default: https_proxy, http_proxy, all_proxy',
+    )
     .addOption(new Option('--token <token>', 'the token that the relay knows (better: MILLRACE_TOKEN or --token-file)'))
     .addOption(new Option('--token-file <file>', 'reads the token from a file').conflicts('token'))
     .addOption(new Option('--ca <file>', "trusts the relay's certificate by this CA (PEM), and no other"))
@@ -31,6 +44,12 @@ export function addAgentFlags(command: Command): Command {
     )
     .addOption(new Option('--target-ca <file>', 'trusts an https:// target by this CA (PEM)'))
     .addOption(new Option('--target-insecure-skip-verify', 'trusts any https:// target').conflicts('targetCa'))
+    .addOption(
+      new Option(
+        '--proxy-protocol <version>',
+        'tells the service of each visitor in a PROXY protocol header, which it must expect',
+      ).choices(['v1', 'v2']),
+    )
     .option('--plain', 'proxy connections without TLS where the relay allows it: faster, and readable on the way')
     .addOption(new Option('--log-format <format>', 'how log lines look').choices(['pretty', 'json']).default('pretty'))
     .addOption(
@@ -46,8 +65,10 @@ export function portFlag(text: string): number {
   return Number(text)
 }
 
-function relay(text: string): HostPort {
-  return argument(() => parseHostPort(text, { port: defaultTunnelPort }))
+function relays(text: string): AgentFlags['relay'] {
+  const relay = (one: string): HostPort => argument(() => parseHostPort(one.trim(), { port: defaultTunnelPort }))
+  const [first = '', ...others] = text.split(',')
+  return [relay(first), ...others.map(relay)]
 }
 
 function target(text: string): Target {

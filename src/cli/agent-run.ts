@@ -1,11 +1,13 @@
 import { Agent } from '../agent/agent.ts'
 import type { TunnelSpec } from '../agent/options.ts'
 import { StateFile } from '../agent/state-file.ts'
+import { targetName } from '../agent/tunnel-book.ts'
 import { defaultStateDir } from '../config/relay-settings.ts'
 import { createDataPlane } from '../dataplane/create.ts'
 import { formatHostPort } from '../net/address.ts'
 import { createLogger } from '../observe/log.ts'
 import type { AgentFlags } from './agent-flags.ts'
+import { outboundProxy } from './agent-proxy.ts'
 import { readToken, relayTrust, targetTrust } from './agent-secrets.ts'
 import { exitCodes, fail } from './exit.ts'
 import { Screen } from './screen.ts'
@@ -18,11 +20,17 @@ const graceMs = 2_000
 export async function runAgent(flags: AgentFlags, tunnel: Omit<TunnelSpec, 'targetTrust'>): Promise<number> {
   const token = readToken(flags)
   const trust = relayTrust(flags)
-  const spec: TunnelSpec = { ...tunnel, targetTrust: targetTrust(flags, tunnel.target) }
+  const proxy = outboundProxy(flags)
+  const [relay, ...otherRelays] = flags.relay
+  const spec: TunnelSpec = {
+    ...tunnel,
+    targetTrust: targetTrust(flags),
+    ...(flags.proxyProtocol === undefined ? {} : { proxyProtocol: flags.proxyProtocol }),
+  }
   const dataPlane = createDataPlane()
   const screen =
     flags.logFormat === 'pretty' && process.stdout.isTTY
-      ? new Screen(process.stdout, formatHostPort(flags.relay.host, flags.relay.port))
+      ? new Screen(process.stdout, formatHostPort(relay.host, relay.port))
       : undefined
   const log = createLogger({
     format: flags.logFormat,
@@ -32,7 +40,9 @@ export async function runAgent(flags: AgentFlags, tunnel: Omit<TunnelSpec, 'targ
   const agent = new Agent({
     dataPlane,
     log,
-    relay: flags.relay,
+    relay,
+    otherRelays,
+    proxy,
     trust,
     token,
     plain: flags.plain === true,
@@ -42,6 +52,9 @@ export async function runAgent(flags: AgentFlags, tunnel: Omit<TunnelSpec, 'targ
   })
   if (trust.kind === 'none') {
     log.warn('agent.insecure', {}, "the relay's certificate is not verified: whoever is in between reads along")
+  }
+  if (spec.target.kind === 'tls' && spec.targetTrust.kind === 'none') {
+    log.warn('agent.insecure-target', { target: targetName(spec) }, "the service's certificate is not verified")
   }
   // Sockets of the native data plane do not hold the event loop.
   const alive = setInterval(() => undefined, 2 ** 30)
@@ -69,6 +82,9 @@ export async function runAgent(flags: AgentFlags, tunnel: Omit<TunnelSpec, 'targ
 }
 
 /** What makes one agent another than the next: the same command again is the same agent come back. */
-function purposeOf({ relay }: AgentFlags, { protocol, target, subdomain, hostname, remotePort }: TunnelSpec): string {
+function purposeOf(
+  { relay: [relay] }: AgentFlags,
+  { protocol, target, subdomain, hostname, remotePort }: TunnelSpec,
+): string {
   return JSON.stringify([relay.host, relay.port, protocol, target, subdomain, hostname, remotePort])
 }

@@ -1,7 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { BlockList, isIP } from 'node:net'
 import type { TlsTrust } from '../dataplane/types.ts'
-import type { Target } from '../net/address.ts'
 import type { AgentFlags } from './agent-flags.ts'
 import { CommandFailure } from './exit.ts'
 
@@ -24,14 +22,9 @@ export function relayTrust(flags: AgentFlags): TlsTrust {
   return trustOf(flags.ca, flags.insecureSkipVerify) ?? { kind: 'system' }
 }
 
-/**
- * Whom an `https://` target's certificate must come from. A service on this host is not verified unless a CA is given:
- * its certificate is mostly a self-made one for a public name, and the bytes never leave the host.
- */
-export function targetTrust(flags: AgentFlags, target: Target): TlsTrust {
-  const chosen = trustOf(flags.targetCa, flags.targetInsecureSkipVerify)
-  if (chosen !== undefined) return chosen
-  return target.kind === 'tls' && !isLoopback(target.host) ? { kind: 'system' } : { kind: 'none' }
+/** Whom an `https://` target's certificate must come from, wherever it is. Throws {@link CommandFailure}. */
+export function targetTrust(flags: AgentFlags): TlsTrust {
+  return trustOf(flags.targetCa, flags.targetInsecureSkipVerify) ?? { kind: 'system' }
 }
 
 function trustOf(ca: string | undefined, skip: boolean | undefined): TlsTrust | undefined {
@@ -42,16 +35,6 @@ function trustOf(ca: string | undefined, skip: boolean | undefined): TlsTrust | 
     throw new CommandFailure(`the CA file ${ca} holds no certificate in PEM form`)
   }
   return { kind: 'ca', pem }
-}
-
-const loopback = new BlockList()
-loopback.addSubnet('127.0.0.0', 8, 'ipv4')
-loopback.addAddress('::1', 'ipv6')
-
-function isLoopback(host: string): boolean {
-  const version = isIP(host)
-  if (version === 0) return host.toLowerCase() === 'localhost'
-  return loopback.check(host, version === 6 ? 'ipv6' : 'ipv4')
 }
 
 function read(file: string, what: string): string {

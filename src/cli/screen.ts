@@ -86,7 +86,7 @@ export function renderStatus(
   return [
     'millrace                                        Ctrl-C ends it',
     '',
-    row('Relay', `${relay}${rtt}`),
+    row('Relay', `${status?.relay ?? relay}${rtt}`),
     row('State', stateText(status)),
     ...tunnels,
     ...failed,

@@ -7,6 +7,7 @@ const status: AgentStatus = {
   state: 'online',
   lastLoss: '',
   retryInMs: 0,
+  relay: 'relay.example.com:4443',
   tunnels: [{ url: 'http://a.example.com', target: 'localhost:80' }],
   failed: [],
   rttMs: 1.26,
