@@ -18,7 +18,7 @@ export interface TlsGuide {
   readonly kind: 'https' | 'raw'
   judge(hello: ClientHello, visitor: Endpoint): HelloVerdict
   /** Takes the TLS session over. */
-  secured(endpoint: Endpoint): void
+  secured(endpoint: Endpoint, hello: ClientHello): void
 }
 
 /** For visitors of a TCP tunnel, who get any certificate rather than none: they know whom they have dialed. */
@@ -107,7 +107,7 @@ export class TlsDoor {
       throw new MillraceError('ERR_SERVER_NAME')
     }
     if (verdict === 'terminate') {
-      guide.secured(await dataPlane.secure(visitor, certificates.find(hello.serverName)[guide.kind]))
+      guide.secured(await dataPlane.secure(visitor, certificates.find(hello.serverName)[guide.kind]), hello)
     }
   }
 

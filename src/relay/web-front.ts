@@ -41,6 +41,8 @@ export class WebFront {
   readonly #options: WebFrontOptions
   readonly #front: HttpFront
   readonly #guide: TlsGuide
+  /** What visitors' hellos asked for. The endpoint's own word may be that of a session which was resumed. */
+  readonly #asked = new WeakMap<Endpoint, string>()
 
   constructor(options: WebFrontOptions) {
     const { dataPlane, log, registry, scheme, settings } = options
@@ -49,7 +51,10 @@ export class WebFront {
     this.#guide = {
       kind: 'https',
       judge: (hello, visitor) => this.#judge(hello, visitor),
-      secured: (endpoint) => this.#front.serve(endpoint),
+      secured: (endpoint, { serverName }) => {
+        this.#asked.set(endpoint, serverName)
+        this.#front.serve(endpoint)
+      },
     }
     this.#front = new HttpFront({
       dataPlane,
@@ -118,7 +123,7 @@ export class WebFront {
    */
   #misdirected(host: string, visitor: Endpoint): Detour | undefined {
     const { registry } = this.#options
-    const serverName = visitor.serverName.toLowerCase().replace(/\.$/, '')
+    const serverName = this.#asked.get(visitor) ?? ''
     if (serverName === '' || serverName === host) return undefined
     const wanted = registry.find('https', host)
     if (wanted === undefined || wanted.owner === registry.find('https', serverName)?.owner) return undefined

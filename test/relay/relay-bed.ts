@@ -38,7 +38,12 @@ export class RelayBed {
     this.settings = settings
   }
 
-  static async start(t: TestContext, options: BedOptions = {}): Promise<RelayBed> {
+  /** `without` are settings that are not given at all. */
+  static async start(
+    t: TestContext,
+    options: BedOptions = {},
+    without: readonly (keyof RelaySettings)[] = [],
+  ): Promise<RelayBed> {
     const stateDir = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'millrace-relay-')))
     const settings: RelaySettings = {
       ...defaultSettings(),
@@ -50,6 +55,7 @@ export class RelayBed {
       stateDir,
       limits: { ...defaultLimits, ...options.limits },
     }
+    for (const key of without) Reflect.deleteProperty(settings, key)
     const tap = new LogTap()
     const relay = await Relay.start({ settings, dataPlane: createDataPlane(), log: tap.log })
     const bed = new RelayBed(relay, tap, settings)
