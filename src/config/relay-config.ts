@@ -45,6 +45,7 @@ function settingsOf(given: RelayFile): RelaySettings {
     ...(given.https_addr === undefined ? {} : { httpsAddr: given.https_addr }),
     ...(given.tcp_ports === undefined ? {} : { tcpPorts: given.tcp_ports }),
     domain: given.domain ?? defaults.domain,
+    proxyProtocolFrom: given.proxy_protocol_from ?? defaults.proxyProtocolFrom,
     ...(cert === undefined || key === undefined ? {} : { tls: { cert, key } }),
     ...(given.https_certs === undefined ? {} : { httpsCerts: given.https_certs }),
     httpsRedirect: given.https_redirect ?? defaults.httpsRedirect,
@@ -81,6 +82,7 @@ function limitsOf(given: RelayFile['limits'], defaults: RelayLimits): RelayLimit
     joins: given?.joins ?? defaults.joins,
     headBytes: given?.head_bytes ?? defaults.headBytes,
     clientHelloBytes: given?.client_hello_bytes ?? defaults.clientHelloBytes,
+    proxyHeaderMs: given?.proxy_header_ms ?? defaults.proxyHeaderMs,
     pendingVisitors: given?.pending_visitors ?? defaults.pendingVisitors,
     remembered: given?.remembered ?? defaults.remembered,
   }

@@ -1,6 +1,13 @@
 import { z } from 'zod'
 import { parsePortRange, validateHostname } from '../net/address.ts'
-import { defaultHstsSeconds, parseCertificateName, parseDomain, parseListenAddress } from './relay-settings.ts'
+import { parseNetworks } from '../net/networks.ts'
+import {
+  defaultHstsSeconds,
+  maxHstsSeconds,
+  parseCertificateName,
+  parseDomain,
+  parseListenAddress,
+} from './relay-settings.ts'
 
 /** A string that `parse` understands; what it throws is the issue's message. */
 function parsed<T>(parse: (text: string) => T) {
@@ -28,6 +35,10 @@ const token = z.strictObject({
   hostnames: z.array(hostPattern).optional(),
 })
 const path = z.string().min(1)
+const network = parsed((text) => {
+  parseNetworks([text])
+  return text
+})
 const certificate = z.strictObject({ name: parsed(parseCertificateName), cert: path, key: path })
 const certificates = z.array(certificate).superRefine((list, context) => {
   for (const [index, { name }] of list.entries()) {
@@ -46,7 +57,7 @@ const certificatePlace = z.unknown().transform((value, context) => {
 /** Seconds; `true` is the default. */
 const hsts = z.preprocess(
   (value) => (value === true ? defaultHstsSeconds : value === false ? undefined : value),
-  z.int().min(0).max(3_153_600_000).optional(),
+  z.int().min(0).max(maxHstsSeconds).optional(),
 )
 const count = z.int().min(1).max(1_000_000)
 const ms = z.int().min(1).max(3_600_000)
@@ -63,6 +74,7 @@ const limits = z.strictObject({
   head_bytes: z.int().min(1024).max(1_048_576).optional(),
   // An endpoint can be looked into for 64 KiB.
   client_hello_bytes: z.int().min(512).max(65_536).optional(),
+  proxy_header_ms: ms.optional(),
   pending_visitors: count.optional(),
   remembered: count.optional(),
 })
@@ -76,6 +88,7 @@ export const relaySchema = z.strictObject({
     .preprocess((value) => (typeof value === 'number' ? String(value) : value), parsed(parsePortRange))
     .optional(),
   domain: parsed(parseDomain).optional(),
+  proxy_protocol_from: z.array(network).optional(),
   tls_cert: path.optional(),
   tls_key: path.optional(),
   https_certs: certificatePlace.optional(),

@@ -46,6 +46,8 @@ export interface RelayLimits {
   readonly headBytes: number
   /** Bytes of a visitor's ClientHello. Beyond: ERR_CLIENT_HELLO_TOO_LARGE, an alert. At most 64 KiB. */
   readonly clientHelloBytes: number
+  /** How long a trusted balancer may take to send a PROXY protocol header, ms. Then: ERR_PROXY_PROTOCOL, a reset. */
+  readonly proxyHeaderMs: number
   /** Visitors of a front (HTTP: before their request is joined; https: in the handshake). Beyond: 503, or a reset. */
   readonly pendingVisitors: number
   /** Addresses remembered for agents that come back; the least recently used is forgotten first. */
@@ -57,6 +59,8 @@ export interface RelaySettings {
   readonly tunnelAddr: HostPort
   readonly httpAddr?: HostPort
   readonly httpsAddr?: HostPort
+  /** Networks of balancers (CIDR) whose visitors begin with a PROXY protocol header, which is believed. */
+  readonly proxyProtocolFrom: readonly string[]
   /** The ports that TCP tunnels may have. Absent: whichever is free. */
   readonly tcpPorts?: PortRange
   /** The domain that HTTP tunnels get names in, lower case. */
@@ -96,12 +100,15 @@ export const defaultLimits: RelayLimits = {
   joins: 65_536,
   headBytes: 32 * 1024,
   clientHelloBytes: 16_384,
+  proxyHeaderMs: 5_000,
   pendingVisitors: 4096,
   remembered: 10_000,
 }
 
 /** What `hsts` means without a number, seconds: a year, as browsers' preload lists ask for. */
 export const defaultHstsSeconds = 31_536_000
+/** The most that `hsts` may be, seconds: a hundred years. */
+export const maxHstsSeconds = 3_153_600_000
 
 /** Where `:4443` listens: every address, IPv4 and IPv6. */
 export const anyHost = '::'
@@ -127,6 +134,7 @@ export function defaultSettings(env: NodeJS.ProcessEnv = process.env): RelaySett
   return {
     tunnelAddr: { host: anyHost, port: 4443 },
     domain: 'localhost',
+    proxyProtocolFrom: [],
     httpsRedirect: false,
     tokens: [],
     open: false,

@@ -11,6 +11,7 @@ import { type Answer, readAnswer, withField } from './http-answer.ts'
 import { carryChunkedBody } from './http-chunks.ts'
 import { readRequest } from './http-read.ts'
 import type { Detour, HttpFrontOptions, HttpRoute } from './http-route.ts'
+import { originOf } from './origin.ts'
 
 /** The front's settings with every limit filled in. */
 export interface ExchangeContext extends HttpFrontOptions {
@@ -80,7 +81,7 @@ export class HttpExchange {
     })
     const proxy = await this.#openProxy(route)
     if (proxy === undefined) return
-    const { local, remote } = visitor
+    const { local, remote } = originOf(visitor)
     const head = forwardedHead(request, {
       client: remote.family === 'unix' ? '' : remote.host,
       port: local.family === 'unix' ? 0 : local.port,

@@ -13,6 +13,7 @@ import { ControlRegistry } from './control-registry.ts'
 import { JoinBook } from './join-book.ts'
 import { explainListenError, listenOn } from './listen.ts'
 import { Login } from './login.ts'
+import { ProxyGate } from './proxy-gate.ts'
 import { Registrar } from './registrar.ts'
 import { TcpFront } from './tcp-front.ts'
 import { Ticker } from './ticker.ts'
@@ -52,6 +53,7 @@ export class Relay {
   readonly #affinity: Affinity
   readonly #listeners = new Map<RelayRole, Listener>()
   readonly #webFronts: WebFront[] = []
+  readonly #gate: ProxyGate
   #certificates: CertificateStore | undefined
   #door: TlsDoor | undefined
   #ticker: Ticker | undefined
@@ -61,7 +63,8 @@ export class Relay {
 
   /** Throws ERR_TOKENS_MISSING. */
   constructor(options: RelayOptions) {
-    const { settings } = options
+    const { settings, log } = options
+    this.#gate = new ProxyGate(settings, log)
     this.#options = options
     this.#tokens = new TokenBook(settings.tokens, settings.open)
     this.#affinity = new Affinity(settings.limits.remembered, join(settings.stateDir, 'affinity.json'))
@@ -123,6 +126,7 @@ export class Relay {
       log,
     })
     this.#door = door
+    const gate = this.#gate
     const ports = await this.#openWebFronts({ certificates, door, passThrough: serve })
     const registrar = new Registrar({
       settings,
@@ -131,7 +135,8 @@ export class Relay {
       affinity: this.#affinity,
       byToken: !settings.open,
       log,
-      listen: (port, onEndpoints) => listenOn(dataPlane, { host: settings.tunnelAddr.host, port }, onEndpoints),
+      listen: (port, onEndpoints) =>
+        listenOn(dataPlane, { host: settings.tunnelAddr.host, port }, gate.before(onEndpoints)),
       serve: (tunnel, visitor) => {
         if (tunnel.terminates)
           door.open(
@@ -166,7 +171,11 @@ export class Relay {
       const registry = this.#registry
       const { signal } = this.#abort
       const front = new WebFront({ scheme, dataPlane, registry, settings, ports, ...tls, signal, log })
-      const bound = await this.#listen(scheme, address, (batch) => front.serve(batch))
+      const bound = await this.#listen(
+        scheme,
+        address,
+        this.#gate.before((batch) => front.serve(batch)),
+      )
       this.#webFronts.push(front)
       ports[scheme] = bound.family === 'unix' ? 0 : bound.port
     }
@@ -215,6 +224,7 @@ export class Relay {
     this.#ticker?.stop()
     const closed = [...this.#listeners.values()].map((listener) => listener.close())
     for (const session of this.#sessions) session.drain()
+    this.#gate.close()
     this.#door?.close()
     this.#certificates?.close()
     for (const front of this.#webFronts) front.close()

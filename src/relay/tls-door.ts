@@ -5,6 +5,7 @@ import type { ClientHello } from '../net/client-hello.ts'
 import type { Logger } from '../observe/log.ts'
 import type { CertificateStore } from './certificate-store.ts'
 import { readClientHello } from './hello-read.ts'
+import { keepOrigin, originOf } from './origin.ts'
 
 /**
  * What becomes of a visitor whose ClientHello has been seen. `terminate`: the handshake is ours. `passed`: the front has
@@ -107,13 +108,14 @@ export class TlsDoor {
       throw new MillraceError('ERR_SERVER_NAME')
     }
     if (verdict === 'terminate') {
-      guide.secured(await dataPlane.secure(visitor, certificates.find(hello.serverName)[guide.kind]), hello)
+      const secured = await dataPlane.secure(visitor, certificates.find(hello.serverName)[guide.kind])
+      guide.secured(keepOrigin(visitor, secured), hello)
     }
   }
 
   #refused(visitor: Endpoint, error: unknown, level: 'warn' | 'debug'): void {
     const code = error instanceof MillraceError ? error.code : 'unknown'
     const text = error instanceof Error ? error.message : String(error)
-    this.#options.log[level]('visitor.refused', { remote: formatAddress(visitor.remote), code, error: text })
+    this.#options.log[level]('visitor.refused', { remote: formatAddress(originOf(visitor).remote), code, error: text })
   }
 }

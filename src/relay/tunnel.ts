@@ -5,6 +5,7 @@ import { encodeMessage } from '../wire/codec.ts'
 import { newReqId } from '../wire/ids.ts'
 import type { Extension } from '../wire/messages.ts'
 import type { AffinityOwner } from './affinity.ts'
+import { originOf } from './origin.ts'
 import type { OnProxy, ProxyPool, Waiter } from './proxy-pool.ts'
 
 /** What visitors speak. */
@@ -116,10 +117,11 @@ export class Tunnel {
   }
 
   #startProxy(visitor: Endpoint): Buffer {
+    const { local, remote } = originOf(visitor)
     const origin = this.owner.knows('origin')
-      ? { ServerAddr: formatAddress(visitor.local), Proto: this.protocol, Id: newReqId() }
+      ? { ServerAddr: formatAddress(local), Proto: this.protocol, Id: newReqId() }
       : {}
-    const ClientAddr = formatAddress(visitor.remote)
+    const ClientAddr = formatAddress(remote)
     return encodeMessage({ type: 'StartProxy', Url: this.url, ClientAddr, ...origin })
   }
 }

@@ -39,6 +39,7 @@ http_addr: ":2"
 https_addr: "[::1]:3"
 tcp_ports: 20000-20100
 domain: Example.COM
+proxy_protocol_from: [10.0.0.0/8, "fd00::/8"]
 tls_cert: certs/relay.crt
 tls_key: /etc/relay.key
 https_certs: certs/public
@@ -65,6 +66,7 @@ limits:
   joins: 8
   head_bytes: 2048
   client_hello_bytes: 1024
+  proxy_header_ms: 11
   pending_visitors: 9
   remembered: 10
 `,
@@ -76,6 +78,7 @@ limits:
       httpsAddr: { host: '::1', port: 3 },
       tcpPorts: { first: 20_000, last: 20_100 },
       domain: 'example.com',
+      proxyProtocolFrom: ['10.0.0.0/8', 'fd00::/8'],
       tls: { cert: join(folder, 'certs/relay.crt'), key: '/etc/relay.key' },
       httpsCerts: join(folder, 'certs/public'),
       httpsRedirect: true,
@@ -100,6 +103,7 @@ limits:
         joins: 8,
         headBytes: 2048,
         clientHelloBytes: 1024,
+        proxyHeaderMs: 11,
         pendingVisitors: 9,
         remembered: 10,
       },
