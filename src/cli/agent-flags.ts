@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type HostPort, parseHostPort, parseTarget, type Target } from '../net/address.ts'
 import type { ProxyProtocolVersion } from '../net/proxy-protocol-header.ts'
 
-/** The flags that `http` and `tcp` share, as commander gives them. */
+/** The flags that all commands with a TARGET share, as commander gives them. */
 export interface AgentFlags {
   /** In the order in which they are tried. */
   readonly relay: readonly [HostPort, ...HostPort[]]

@@ -5,6 +5,7 @@ import { dieOnUnhandled, exitCodes, fail } from './exit.ts'
 import * as http from './http.ts'
 import * as relay from './relay.ts'
 import * as tcp from './tcp.ts'
+import * as tls from './tls.ts'
 import * as token from './token.ts'
 
 /** Parses the command line, runs the command, and ends the process with its exit code. */
@@ -34,7 +35,7 @@ export function createProgram(output: OutputConfiguration = {}): Command {
     .helpCommand(true)
     .showHelpAfterError('(millrace --help says more)')
     .exitOverride()
-  for (const command of [relay, http, tcp, token, doctor]) command.register(program)
+  for (const command of [relay, http, tls, tcp, token, doctor]) command.register(program)
   return program
 }
 

@@ -1,4 +1,5 @@
 import { relaySettings } from '../config/relay-config.ts'
+import { defaultHstsSeconds } from '../config/relay-settings.ts'
 import { createDataPlane } from '../dataplane/create.ts'
 import { createLogger } from '../observe/log.ts'
 import { Relay } from '../relay/relay.ts'
@@ -20,6 +21,9 @@ export async function runRelay(flags: RelayCommandFlags): Promise<number> {
       domain: flags.domain,
       tls_cert: flags.tlsCert,
       tls_key: flags.tlsKey,
+      https_certs: flags.httpsCerts,
+      https_redirect: flags.httpsRedirect,
+      hsts: flags.hsts === true ? defaultHstsSeconds : flags.hsts,
       token_sha256: flags.tokenSha256,
       open: flags.open,
       allow_plain: flags.allowPlain,

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { parseDomain, parseListenAddress } from '../config/relay-settings.ts'
+import { maxHstsSeconds, parseDomain, parseListenAddress } from '../config/relay-settings.ts'
 import { type HostPort, type PortRange, parsePortRange } from '../net/address.ts'
 import type { LogLevel } from '../observe/log.ts'
 
@@ -13,6 +13,10 @@ export interface RelayCommandFlags {
   readonly domain?: string
   readonly tlsCert?: string
   readonly tlsKey?: string
+  readonly httpsCerts?: string
+  readonly httpsRedirect?: boolean
+  /** Seconds; `true` without a number. */
+  readonly hsts?: number | true
   readonly tokenSha256?: string[]
   readonly open?: boolean
   readonly allowPlain?: boolean
@@ -35,6 +39,9 @@ export function register(program: Command): void {
     .option('--domain <name>', 'the domain that tunnels get names in (default: "localhost")', checked(parseDomain))
     .option('--tls-cert <file>', 'certificate chain, PEM (default: its own, STATE/relay.crt)')
     .option('--tls-key <file>', 'its key, PEM')
+    .option('--https-certs <dir>', 'certificates for visitors: NAME.crt and NAME.key, _.DOMAIN for a wildcard, default')
+    .option('--https-redirect', 'sends http:// visitors to https:// where the tunnel has it')
+    .option('--hsts [seconds]', 'tells browsers to use nothing but https:// (default: a year)', checked(hstsSeconds))
     .option('--token-sha256 <hex>', 'lets in the token with this SHA-256; may be given several times', addHash)
     .option('--open', 'lets anybody in')
     .option('--allow-plain', 'accepts proxy connections without TLS from agents that ask for it')
@@ -67,6 +74,13 @@ function addHash(text: string, before: readonly string[] = []): readonly string[
     throw new InvalidArgumentError('A SHA-256 has 64 hex digits: `millrace token new` prints one.')
   }
   return [...before, text.toLowerCase()]
+}
+
+function hstsSeconds(text: string): number {
+  if (!/^\d{1,10}$/.test(text) || Number(text) > maxHstsSeconds) {
+    throw new Error(`Seconds are a whole number from 0 to ${maxHstsSeconds}.`)
+  }
+  return Number(text)
 }
 
 function seconds(text: string): number {

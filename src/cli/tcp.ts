@@ -4,6 +4,7 @@ import { type AgentFlags, addAgentFlags, portFlag } from './agent-flags.ts'
 
 interface TcpFlags extends AgentFlags {
   readonly remotePort: number
+  readonly tls?: boolean
 }
 
 /** `millrace tcp TARGET`. */
@@ -11,8 +12,14 @@ export function register(program: Command): void {
   const command = program.command('tcp').description('exposes any TCP service at a port of the relay')
   addAgentFlags(command)
     .option('--remote-port <port>', "asks for this port of the relay's; 0 = any", portFlag, 0)
+    .option('--tls', 'visitors speak TLS, which the relay ends with its certificate')
     .action(async (target: Target, flags: TcpFlags) => {
       const { runAgent } = await import('./agent-run.ts')
-      process.exitCode = await runAgent(flags, { protocol: 'tcp', target, remotePort: flags.remotePort })
+      process.exitCode = await runAgent(flags, {
+        protocol: 'tcp',
+        target,
+        remotePort: flags.remotePort,
+        ...(flags.tls === true ? { relayTls: true } : {}),
+      })
     })
 }

@@ -20,7 +20,8 @@ describe('the command line', () => {
       millrace(['--version']),
     ])
     assert.deepEqual([help.code, http.code, number.code], [0, 0, 0])
-    for (const command of ['relay', 'http', 'tcp', 'token', 'doctor']) assert.ok(help.stdout.includes(command))
+    for (const command of ['relay', 'http', 'https', 'tls', 'tcp', 'token', 'doctor'])
+      assert.ok(help.stdout.includes(command))
     for (const flag of ['--relay', '--token-file', '--ca', '--subdomain', '--plain'])
       assert.ok(http.stdout.includes(flag))
     assert.equal(number.stdout, `${version}\n`)
@@ -39,6 +40,10 @@ describe('the command line', () => {
     ['two names', ['http', '80', ...relay, '--subdomain', 'a', '--hostname', 'b.c'], /cannot be used with/],
     ['two tokens', ['tcp', '22', ...relay, '--token', 'a', '--token-file', 'b'], /cannot be used with/],
     ['a CA and no verification', ['tcp', '22', ...relay, '--ca', 'a', '--insecure-skip-verify'], /cannot be used with/],
+    ['a certificate without its key', ['tls', '443', ...relay, '--crt', 'a'], /--crt and --key belong together/],
+    ['TLS within TLS', ['tls', 'https://localhost:1', ...relay], /give the target as HOST:PORT/],
+    ['a choice that https does not have', ['https', '80', ...relay, '--proto', 'http'], /unknown option/],
+    ['hsts that is no number', ['relay', '--open', '--hsts', 'long'], /whole number from 0/],
     ['too many targets', ['tcp', '22', '23', ...relay], /too many arguments/],
   ]
   for (const [what, args, says] of misused) {
