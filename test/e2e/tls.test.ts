@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import tls from 'node:tls'
+import { examine } from '../../src/cli/doctor-report.ts'
 import { deadPort, startEcho } from '../agent/setup.ts'
 import { makeCertificate, type TestCertificate } from '../dataplane/certificate.ts'
 import { scratch, startAgent, startRelay, tunnelUrl, visit } from './stage.ts'
@@ -81,6 +82,18 @@ describe('a tls tunnel', () => {
       }
     })
   }
+
+  it('is spliced at the relay where proxy connections are plain', async (t) => {
+    const relay = await startRelay(t, ['--allow-plain'])
+    const pair = await makeCertificate(['mail.example'])
+    const target = String(await startTlsEcho(t, pair))
+    const agent = startAgent(t, relay, ['tls', target, '--hostname', 'mail.example', '--plain'])
+    const long = text.repeat(40)
+    assert.equal((await say(await tunnelUrl(agent, 'tls'), relay.https, long, pair.cert)).back, long)
+    const end = await relay.process.line('join.end')
+    assert.notEqual(end['pathIn'], 'tls')
+    assert.equal(Number(end['splicedIn']) + Number(end['splicedOut']) > 0, examine().splices, JSON.stringify(end))
+  })
 
   it('resets visitors while the service is down', async (t) => {
     const relay = await startRelay(t)
