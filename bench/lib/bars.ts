@@ -235,7 +235,6 @@ const proxyConnect: readonly Bar[] = [
 /** Every bar, in the order of the report. */
 export const bars: readonly Bar[] = [
   ...bulkCpu(),
-  ...tunnelTlsBars,
   bulkSpeed('adaptive', otherHops),
   bulkSpeed('millrace-plain', otherTunnels),
   ...mtu,
@@ -244,5 +243,6 @@ export const bars: readonly Bar[] = [
   ...idle,
   ...handover,
   ...proxyConnect,
+  ...tunnelTlsBars,
   ...tlsBars,
 ]

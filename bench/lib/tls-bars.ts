@@ -2,7 +2,7 @@
 import type { Bar } from './bars.ts'
 
 const tunnelTls = {
-  scenario: 'bulk',
+  scenario: 'tls-tunnel',
   cases: ['1 flow down', '1 flow up', '8 flows down', '8 flows up'],
   metric: 'cpu_s_per_gb',
   contender: 'millrace',
@@ -11,13 +11,13 @@ const tunnelTls = {
 export const tunnelTlsBars: readonly Bar[] = [
   {
     ...tunnelTls,
-    bar: 'bulk, whole tunnel with its default TLS, CPU per GB ≤ 0.45 × frp as it comes',
+    bar: 'TLS tunnel in whole, as it comes, CPU per GB ≤ 0.45 × frp as it comes',
     against: { each: ['frp'] },
     atMost: 0.45,
   },
   {
     ...tunnelTls,
-    bar: 'bulk, whole tunnel with its default TLS, CPU per GB ≤ 0.65 × the best of frp without mux, rathole TLS, ngrok 1.x',
+    bar: 'TLS tunnel in whole, as it comes, CPU per GB ≤ 0.65 × the best of frp without mux, rathole TLS, ngrok 1.x',
     against: { best: ['frp-tls', 'rathole-tls', 'ngrok'] },
     atMost: 0.65,
   },

@@ -44,6 +44,7 @@ const plots: readonly Plot[] = [
   { file: 'proxy-connect-rate', title: 'Plain proxy: connections', scenario: 'proxy-connect', metric: 'connections_s' },
   { file: 'proxy-connect-cpu', title: 'Plain proxy: CPU', scenario: 'proxy-connect', metric: 'cpu_us_per_connection' },
   { file: 'mtu1500-cpu', title: 'Bulk with an MTU of 1 500: CPU', scenario: 'mtu1500', metric: 'cpu_s_per_gb' },
+  { file: 'tls-tunnel-cpu', title: 'Whole tunnels with TLS: CPU', scenario: 'tls-tunnel', metric: 'cpu_s_per_gb' },
   { file: 'tls-bulk-cpu', title: 'TLS in one hop: CPU', scenario: 'tls-bulk', metric: 'cpu_s_per_gb' },
   { file: 'tls-echo-cpu', title: 'TLS, 64 B: CPU', scenario: 'tls-echo', metric: 'cpu_us_per_round_trip' },
   { file: 'tls-handshakes', title: 'TLS handshakes', scenario: 'tls-handshakes', metric: 'handshakes_core_s' },

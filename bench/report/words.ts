@@ -34,6 +34,7 @@ export const remarks: Readonly<Record<string, string>> = {
   handover:
     'What the library costs somebody who accepts sockets with Node: `accept-destroy` only accepts and destroys them.',
   mtu1500: 'The kernel’s work per packet dominates, and is the same for all.',
+  'tls-tunnel': 'Ours and Go’s tunnels use AES-128-GCM here; rathole takes what OpenSSL prefers, AES-256-GCM.',
   'tls-bulk':
     'The load’s ends of TLS run on the engine’s own TLS code with the system’s OpenSSL, and accept AES-128-GCM only, so that all contenders use the same cipher. They decrypt, on one core for both ends: `direct` shows what they can do. CPU per GB compares; Gbit/s is often the load’s. `openssl` is two processes, sender and receiver summed, whose only work is TLS: a relay with TLS on one side does one half of it, and receives or sends without TLS on the other.',
   'tls-handshakes':

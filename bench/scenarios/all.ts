@@ -10,7 +10,7 @@ import { idle } from './idle.ts'
 import { mixed } from './mixed.ts'
 import { mtu1500 } from './mtu1500.ts'
 import { scaling } from './scaling.ts'
-import { tlsBulk, tlsEcho, tlsHandshakes, tlsMixed } from './tls.ts'
+import { tlsBulk, tlsEcho, tlsHandshakes, tlsMixed, tlsTunnel } from './tls.ts'
 
 /** Every scenario, in the order of the report. */
 export const scenarios: readonly Scenario[] = [
@@ -23,6 +23,7 @@ export const scenarios: readonly Scenario[] = [
   handover,
   proxyConnect,
   mtu1500,
+  tlsTunnel,
   tlsBulk,
   tlsEcho,
   tlsHandshakes,

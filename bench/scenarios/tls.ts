@@ -42,6 +42,25 @@ export const tlsBulk: Scenario = {
   },
 }
 
+/** Flows through whole tunnels with TLS. */
+export const tlsTunnel: Scenario = {
+  name: 'tls-tunnel',
+  about:
+    'one and eight flows through relay and agent with TLS between them, each project’s as it comes and frp without mux; beside it what OpenSSL takes to send and receive the same bytes once when nothing is relayed',
+  contenders: ['millrace', 'frp', 'frp-tls', 'rathole-tls', 'ngrok', 'openssl'],
+  run: (bench) => {
+    const bytes = Math.round(1e9 * bench.effort.scale)
+    const cases = [
+      tlsBulkCase('1 flow down', 1, false, bytes),
+      tlsBulkCase('1 flow up', 1, true, bytes),
+      tlsBulkCase('8 flows down', 8, false, bytes),
+      tlsBulkCase('8 flows up', 8, true, bytes),
+    ]
+    // Visitors and service are plain: the tunnels don't look at what is said here, OpenSSL takes its certificate.
+    return inPlace(bench, 'tls-tunnel', cases, { visitor: false, service: false })
+  },
+}
+
 /** The cases asked for; nothing is started when there is none. */
 async function inPlace(
   bench: Bench,
@@ -129,7 +148,7 @@ export const tlsMixed: Scenario = {
   name: 'tls-mixed',
   about:
     '1 000 TLS connections with 2 000 round trips of 64 B a second in all, alone and beside 1 000 visits a second that are due, each with a full handshake; connections a second are those that came through, with one core for the hop and one for all of the load',
-  contenders: contenders.filter((name) => name !== 'direct'),
+  contenders: ['stream', 'adaptive', 'nginx-stream'],
   run: (bench) => {
     const seconds = 1.5 * bench.effort.scale
     const alone: Case = {
