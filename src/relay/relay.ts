@@ -6,15 +6,13 @@ import type { Address, DataPlane, Endpoint, Listener } from '../dataplane/types.
 import { formatAddress, type HostPort } from '../net/address.ts'
 import type { Logger } from '../observe/log.ts'
 import { Affinity } from './affinity.ts'
-import { certificatePlace } from './certificate-files.ts'
-import { CertificateStore } from './certificate-store.ts'
-import { loadCertificate } from './certificates.ts'
 import { ControlRegistry } from './control-registry.ts'
 import { JoinBook } from './join-book.ts'
 import { explainListenError, listenOn } from './listen.ts'
 import { Login } from './login.ts'
 import { ProxyGate } from './proxy-gate.ts'
 import { Registrar } from './registrar.ts'
+import { RelayCertificates } from './relay-certificates.ts'
 import { TcpFront } from './tcp-front.ts'
 import { Ticker } from './ticker.ts'
 import { TlsDoor, terminating } from './tls-door.ts'
@@ -54,7 +52,7 @@ export class Relay {
   readonly #listeners = new Map<RelayRole, Listener>()
   readonly #webFronts: WebFront[] = []
   readonly #gate: ProxyGate
-  #certificates: CertificateStore | undefined
+  #certificates: RelayCertificates | undefined
   #door: TlsDoor | undefined
   #ticker: Ticker | undefined
   #ticks = 0
@@ -111,23 +109,21 @@ export class Relay {
   async #start(): Promise<void> {
     const { settings, dataPlane, log } = this.#options
     const { limits } = settings
-    const certificate = await loadCertificate(settings, log)
+    const certificates = await RelayCertificates.open(settings, log)
+    this.#certificates = certificates
     await this.#affinity.load()
     const tcpFront = new TcpFront({ dataPlane, joins: this.#joins, log })
     const serve = (tunnel: Tunnel, visitor: Endpoint): void => tcpFront.serve(tunnel, visitor)
-    const place = certificatePlace(settings)
-    const certificates = await CertificateStore.open({ place, fallback: certificate, log })
-    this.#certificates = certificates
     const door = new TlsDoor({
       dataPlane,
-      certificates,
+      certificates: certificates.fronts,
       maxPending: limits.pendingVisitors,
       helloBytes: limits.clientHelloBytes,
       log,
     })
     this.#door = door
     const gate = this.#gate
-    const ports = await this.#openWebFronts({ certificates, door, passThrough: serve })
+    const ports = await this.#openWebFronts({ certificates: certificates.fronts, door, passThrough: serve })
     const registrar = new Registrar({
       settings,
       ports,
@@ -138,18 +134,15 @@ export class Relay {
       listen: (port, onEndpoints) =>
         listenOn(dataPlane, { host: settings.tunnelAddr.host, port }, gate.before(onEndpoints)),
       serve: (tunnel, visitor) => {
-        if (tunnel.terminates)
-          door.open(
-            visitor,
-            terminating((endpoint) => serve(tunnel, endpoint)),
-          )
-        else serve(tunnel, visitor)
+        if (!tunnel.terminates) return serve(tunnel, visitor)
+        const secured = (endpoint: Endpoint): void => serve(tunnel, endpoint)
+        door.open(visitor, terminating(secured))
       },
     })
     const login = new Login({ settings, tokens: this.#tokens, sessions: this.#sessions, registrar, log })
     const tunnelPort = new TunnelPort({
       dataPlane,
-      certificate,
+      certificate: () => certificates.tunnel,
       login,
       sessions: this.#sessions,
       maxHandshakes: limits.handshakes,

@@ -6,14 +6,15 @@ import { readMessage } from '../wire/codec.ts'
 import { firstMessageMs, maxFrameBeforeAuth } from '../wire/limits.ts'
 import type { RegProxy } from '../wire/messages.ts'
 import { looksLikeTls, sniffBytes } from '../wire/sniff.ts'
+import type { Certificate } from './certificates.ts'
 import type { ControlRegistry } from './control-registry.ts'
 import type { Login } from './login.ts'
 
 /** What the tunnel port works with. */
 export interface TunnelPortOptions {
   readonly dataPlane: DataPlane
-  /** PEM chain and key. */
-  readonly certificate: { readonly cert: string; readonly key: string }
+  /** The certificate of now; the same object as long as it doesn't change. */
+  readonly certificate: () => Certificate
   readonly login: Login
   readonly sessions: ControlRegistry
   /** Connections whose first message has not come. */
@@ -36,6 +37,8 @@ export class TunnelPort {
    * cached by that, so there are a few of them; nearly all connections use the first.
    */
   readonly #tls = new Map<number, TlsOptions>()
+  /** Whose settings these are. */
+  #certificate: Certificate | undefined
   #handshakes = 0
 
   constructor(options: TunnelPortOptions) {
@@ -88,12 +91,15 @@ export class TunnelPort {
   }
 
   #tlsFor(leftMs: number): TlsOptions {
+    const certificate = this.#options.certificate()
+    if (certificate !== this.#certificate) this.#tls.clear()
+    this.#certificate = certificate
     const step = Math.max(1, Math.floor((leftMs / this.#timeMs) * steps))
     let options = this.#tls.get(step)
     if (options === undefined) {
       const handshakeTimeoutMs = (this.#timeMs * step) / steps
-      const { certificate } = this.#options
-      options = { role: 'server', ...certificate, front: 'tunnel', truncation: 'reset', handshakeTimeoutMs }
+      const { cert, key } = certificate
+      options = { role: 'server', cert, key, front: 'tunnel', truncation: 'reset', handshakeTimeoutMs }
       this.#tls.set(step, options)
     }
     return options

@@ -10,6 +10,8 @@ import tls from 'node:tls'
 import { defaultSettings, type RelaySettings } from '../../src/config/relay-settings.ts'
 import { silentLogger } from '../../src/observe/log.ts'
 import { certificateNames, loadCertificate, makeCertificate } from '../../src/relay/certificates.ts'
+import { CertificateFolder } from './certificate-folder.ts'
+import { FrameSocket } from './frame-socket.ts'
 import { RelayBed } from './relay-bed.ts'
 
 async function settings(t: TestContext, other: Partial<RelaySettings> = {}): Promise<RelaySettings> {
@@ -82,6 +84,27 @@ describe('certificates', () => {
   it('have no wildcard for a domain that is an address', () => {
     assert.deepEqual(certificateNames('192.0.2.1'), ['192.0.2.1', 'localhost', '127.0.0.1', '::1'])
     assert.deepEqual(certificateNames('localhost'), ['localhost', '*.localhost', '127.0.0.1', '::1'])
+  })
+
+  it('of the operator are followed: agents stay, new ones see the new certificate', async (t) => {
+    const folder = await CertificateFolder.make(t)
+    await folder.add('relay', ['localhost', 'first'])
+    const tlsFiles = { cert: join(folder.path, 'relay.crt'), key: join(folder.path, 'relay.key') }
+    const bed = await RelayBed.start(t, { tls: tlsFiles })
+    const namesAt = async (port: number): Promise<string | undefined> => {
+      const { socket } = await FrameSocket.tls(port)
+      const names = (socket as tls.TLSSocket).getPeerCertificate().subjectaltname
+      socket.destroy()
+      return names
+    }
+    const agent = await bed.agent()
+    const ports = [bed.port('tunnel'), bed.port('https')]
+    for (const port of ports) assert.equal(await namesAt(port), 'DNS:localhost, DNS:first')
+    await folder.add('relay', ['localhost', 'second'])
+    await bed.tap.until('cert.reloaded', { port: 'tunnel' })
+    await bed.tap.until('cert.reloaded', { port: undefined })
+    for (const port of ports) assert.equal(await namesAt(port), 'DNS:localhost, DNS:second')
+    assert.equal((await agent.ask({ Protocol: 'tcp' })).Error, '')
   })
 
   it('of the operator are refused with the name of the file and the fault', async (t) => {

@@ -14,9 +14,10 @@ const timeMs = 400
 /** A tunnel port with little patience; resolves with its port. */
 async function listen(t: TestContext, tap: LogTap): Promise<number> {
   const dataPlane = createDataPlane()
+  const certificate = await makeCertificate(['localhost'])
   const tunnelPort = new TunnelPort({
     dataPlane,
-    certificate: await makeCertificate(['localhost']),
+    certificate: () => certificate,
     login: {} as Login,
     sessions: new ControlRegistry(),
     maxHandshakes: 10,
