@@ -1,13 +1,13 @@
 /** Web tunnels through real processes. */
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { certificate, deadPort } from '../agent/setup.ts'
-import { startAgent, startRelay, tunnelUrl, visit } from './stage.ts'
+import { scratch, startAgent, startRelay, tunnelUrl, visit } from './stage.ts'
 
 async function startWeb(t: TestContext, tls = false): Promise<number> {
   const answer: RequestListener = (request, response) => {
@@ -58,7 +58,9 @@ describe('a web tunnel', () => {
 
   it('leads to an https service', async (t) => {
     const relay = await startRelay(t)
-    const agent = startAgent(t, relay, ['http', `https://127.0.0.1:${await startWeb(t, true)}`])
+    const ca = join(await scratch(t), 'service.crt')
+    await writeFile(ca, certificate.cert)
+    const agent = startAgent(t, relay, ['http', `https://127.0.0.1:${await startWeb(t, true)}`, '--target-ca', ca])
     const got = await visit(await tunnelUrl(agent, 'http'), relay.http)
     assert.equal(got.status, 200)
   })
