@@ -27,9 +27,17 @@ const sentences: Readonly<Record<string, string>> = {
 /** The error for a handshake that failed: which check, in a sentence, with the cause kept. */
 export function tlsError(cause: unknown, name: string): MillraceError {
   const code = errnoOf(cause)
-  const text = sentences[code] ?? (cause instanceof Error ? cause.message : 'the connection was closed')
+  const text = sentences[code] ?? (librarysWord(cause, code) || 'the connection was closed')
   const reset = code === 'ECONNRESET' || code === 'EPIPE' || code === ''
   if (reset) return new MillraceError('ERR_TLS', 'the peer closed the connection during the handshake', { cause })
   const about = name === '' ? '' : ` (for ${name})`
   return new MillraceError('ERR_TLS', `${text}${about}${code in sentences ? ` [${code}]` : ''}`, { cause })
+}
+
+/** OpenSSL's own reason. Its whole message holds the address of a thread, and a line of its source. */
+function librarysWord(cause: unknown, code: string): string {
+  if (!(cause instanceof Error)) return ''
+  const reason: unknown = Reflect.get(cause, 'reason')
+  if (!code.startsWith('ERR_SSL') || typeof reason !== 'string') return cause.message
+  return code.includes('_ALERT_') ? `the peer refused: ${reason}` : `the peer broke the protocol: ${reason}`
 }
