@@ -62,6 +62,17 @@ bool SocketAddress::is_wildcard() const {
   return false;
 }
 
+bool SocketAddress::is_loopback() const {
+  if (storage_.ss_family == AF_INET) {
+    return ntohl(reinterpret_cast<const sockaddr_in*>(&storage_)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+  }
+  if (storage_.ss_family == AF_INET6) {
+    const in6_addr& address = reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(&address) || (IN6_IS_ADDR_V4MAPPED(&address) && address.s6_addr[12] == IN_LOOPBACKNET);
+  }
+  return false;
+}
+
 PackedAddress SocketAddress::pack() const {
   PackedAddress packed{};
   if (storage_.ss_family == AF_INET) {

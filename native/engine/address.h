@@ -37,6 +37,8 @@ class SocketAddress {
     return &length_;
   }
   bool is_wildcard() const;
+  // 127.0.0.0/8, ::1, or the former as IPv6.
+  bool is_loopback() const;
   PackedAddress pack() const;
 
  private:

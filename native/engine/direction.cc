@@ -125,7 +125,8 @@ Direction::Outcome Direction::run(bool last) {
       return Outcome::Again;
     }
 
-    uint64_t want = std::min(remaining_, budget);
+    // Ciphertext is taken as it comes: to stop short of its end costs another call for the rest.
+    uint64_t want = encrypted_ ? remaining_ : std::min(remaining_, budget);
     if (rate_) {
       want = rate_->take(want, worker_.now);
       if (want == 0) {

@@ -74,6 +74,7 @@ void Direction::set_streaming(bool on) {
   streaming_ = on;
   if (TlsLayer* const tls = source_.socket.tls()) tls->set_streaming_in(on);
   if (TlsLayer* const tls = sink_.socket.tls()) tls->set_streaming_out(on);
+  if (on) sink_.pay_options();
   limit_unsent();
 }
 
@@ -82,6 +83,7 @@ void Direction::set_streaming(bool on) {
 void Direction::set_splicing(bool on) {
   if (splicing_ == on) return;
   splicing_ = on;
+  if (on) sink_.pay_options();
   limit_unsent();
 }
 
@@ -150,7 +152,7 @@ Io Direction::fill_pipe(uint64_t want, uint64_t& filled) {
 Io Direction::forward(uint64_t want, uint64_t& filled) {
   size_t n = 0;
   uint8_t* const buffer = worker_.buffer.data();
-  const size_t room = encrypted_ ? TlsScratch::kPlaintext : worker_.buffer.size();
+  const size_t room = sink_.socket.encrypted() ? TlsScratch::kPlaintext : worker_.buffer.size();
   const Io io = source_.socket.receive(buffer, std::min<uint64_t>(want, room), n);
   if (io != Io::Progress) return io;
   filled = n;

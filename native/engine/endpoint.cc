@@ -172,6 +172,7 @@ void Endpoint::pay_options() {
   if (!owes_options_ || socket.fd() < 0) return;
   owes_options_ = false;
   set_long_options(worker_->sys, socket.fd());
+  if (owes_unpaced_) set_unpaced(worker_->sys, socket.fd());
 }
 
 void Endpoint::request_release() {

@@ -61,7 +61,11 @@ class Endpoint final : public Pollable, public TimerTarget {
   void set_deadline(Millis deadline) { deadline_ = deadline; }
 
   // The socket options that only matter to long connections are owed until it proves to be one, or to be no join's.
-  void owe_options() { owes_options_ = socket.tcp(); }
+  // `unpaced`: with set_unpaced.
+  void owe_options(bool unpaced) {
+    owes_options_ = socket.tcp();
+    owes_unpaced_ = owes_options_ && unpaced;
+  }
   bool owes_options() const { return owes_options_; }
   void pay_options();
 
@@ -134,6 +138,7 @@ class Endpoint final : public Pollable, public TimerTarget {
   bool reset_reported_ = false;
   bool fin_sent_ = false;
   bool owes_options_ = false;
+  bool owes_unpaced_ = false;
   bool resets_when_truncated_ = false;
 };
 

@@ -32,6 +32,7 @@ int Engine::start() {
     state_.fd_reserve = most - std::min(64, most / 8);
   }
   probe_splice();
+  state_.paced = paces(state_.sys);
   for (uint32_t i = 0; i < options_.workers; ++i) state_.workers.push_back(std::make_unique<Worker>(state_, i));
   for (auto& worker : state_.workers) {
     if (const int error = options_.threads ? worker->start() : worker->open(); error != 0) {
@@ -87,6 +88,7 @@ int Engine::listen(const std::shared_ptr<Client>& client, const ListenRequest& r
     const int only = request.address.is_wildcard() ? 0 : 1;
     if (family == AF_INET6) sys.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);
     set_tcp_options(sys, fd);
+    if (state_.paced && request.address.is_loopback()) set_unpaced(sys, fd);
   }
   if (sys.bind(fd, request.address.get(), request.address.length()) != 0) return errno;
   socket->unlink_path = request.unlink_path;
@@ -143,12 +145,15 @@ EndpointId Engine::adopt(std::shared_ptr<Client> client, int fd, int& error, Wak
     sys.close(fd);
     return 0;
   }
+  bool unpaced = false;
   if (addresses) {
     SocketAddress remote;
     addresses[0] = local.pack();
     // A connection that is gone has none.
-    if (sys.getpeername(fd, remote.get(), remote.reset()) == 0) addresses[1] = remote.pack();
-    else addresses[1] = {.family = addresses[0].family, .port = 0, .scope = 0, .bytes = {}, .unused = {}};
+    if (sys.getpeername(fd, remote.get(), remote.reset()) == 0) {
+      addresses[1] = remote.pack();
+      unpaced = state_.paced && remote.is_loopback();
+    } else addresses[1] = {.family = addresses[0].family, .port = 0, .scope = 0, .bytes = {}, .unused = {}};
   }
   if (local.is_tcp()) set_no_delay(sys, fd);
   const uint32_t worker = next_worker();
@@ -160,7 +165,7 @@ EndpointId Engine::adopt(std::shared_ptr<Client> client, int fd, int& error, Wak
     return 0;
   }
   auto endpoint = std::make_unique<Endpoint>(id, std::move(client), sys, fd, local.is_tcp(), Endpoint::Stage::Open);
-  endpoint->owe_options();
+  endpoint->owe_options(unpaced);
   state_.workers[worker]->post(AdoptCommand{std::move(endpoint)}, wake);
   return id;
 }

@@ -118,6 +118,8 @@ Listener::Took Listener::accept_one() {
     worker_.stats.add(Stat::AcceptsRefused);
     return Took::One;
   }
+  // A listener on loopback has given it on.
+  if (worker_.paced && remote.is_loopback() && !shared_->local.is_loopback()) set_unpaced(worker_.sys, fd);
   endpoint->count_against(shared_);
   worker_.stats.add(Stat::Accepted);
   worker_.stats.add(Stat::EndpointsBorn);

@@ -6,6 +6,8 @@
 #include <sys/epoll.h>
 
 #include <cerrno>
+#include <cstring>
+#include <string_view>
 
 namespace millrace {
 
@@ -179,6 +181,21 @@ void set_long_options(const Syscalls& sys, int fd) {
   set(IPPROTO_TCP, TCP_KEEPCNT, 3);
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, 105'000);
   set(IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<int>(Socket::kUnsent));
+}
+
+void set_unpaced(const Syscalls& sys, int fd) {
+  constexpr std::string_view kName = "reno";
+  sys.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, kName.data(), kName.size());
+}
+
+bool paces(const Syscalls& sys) {
+  const int fd = sys.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  char name[16] = {};  // TCP_CA_NAME_MAX
+  socklen_t length = sizeof name;
+  const bool known = sys.getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &length) == 0;
+  sys.close(fd);
+  return known && std::string_view(name, strnlen(name, sizeof name)).starts_with("bbr");
 }
 
 }  // namespace millrace

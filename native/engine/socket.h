@@ -128,5 +128,10 @@ void set_no_delay(const Syscalls& sys, int fd);
 // What matters to connections that last or stall: keep-alive probes after 60 s, every 15 s, 3 times; TCP_USER_TIMEOUT
 // 105 s; TCP_NOTSENT_LOWAT 128 KiB.
 void set_long_options(const Syscalls& sys, int fd);
+// For connections over loopback where the system's congestion control paces (BBR): Reno, which every user may choose. To
+// measure a path that is this machine's memory costs more than to send on it. Accepted sockets inherit it as well.
+void set_unpaced(const Syscalls& sys, int fd);
+// Whether new connections are paced.
+bool paces(const Syscalls& sys);
 
 }  // namespace millrace

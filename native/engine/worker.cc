@@ -30,6 +30,7 @@ Worker::Worker(EngineState& engine, uint32_t index)
       wheel(engine.sys.clock()),
       now(engine.sys.clock()),
       splice_works(engine.splice_works),
+      paced(engine.paced),
       engine_(engine),
       index_(index),
       storage_(kBuffer) {

@@ -23,6 +23,7 @@ struct EngineState {
   Registry registry;
   std::vector<std::unique_ptr<Worker>> workers;
   bool splice_works = false;
+  bool paced = false;  // set_unpaced is worth its call
   // Descriptors from this number on are the reserve that only control connections and files may touch.
   int fd_reserve = 1 << 30;
 };
@@ -65,6 +66,7 @@ class Worker {
   TimerWheel wheel;
   Millis now;
   const bool splice_works;
+  const bool paced;
   std::span<uint8_t> buffer;
   int paused_listeners = 0;
 

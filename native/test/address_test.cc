@@ -65,4 +65,19 @@ TEST_CASE("address: unix paths up to 107 bytes") {
   CHECK(address.pack().family == 0);
 }
 
+TEST_CASE("address: loopback") {
+  const auto is_loopback = [](const char* host) {
+    SocketAddress address;
+    REQUIRE(address.set_inet(host, 1));
+    return address.is_loopback();
+  };
+  for (const char* host : {"127.0.0.1", "127.255.0.3", "::1", "::ffff:127.0.0.1"}) CHECK(is_loopback(host));
+  for (const char* host : {"0.0.0.0", "128.0.0.1", "126.255.255.255", "10.0.0.1", "::", "::2", "::127.0.0.1", "::ffff:10.0.0.1", "fe80::1"}) {
+    CHECK_FALSE(is_loopback(host));
+  }
+  SocketAddress unix;
+  REQUIRE(unix.set_unix("/tmp/x"));
+  CHECK_FALSE(unix.is_loopback());
+}
+
 }  // namespace millrace::test

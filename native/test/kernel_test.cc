@@ -1,10 +1,13 @@
 // Named regressions, part three: pipes, lengths and full buffers. The numbers are only names, kept so that commits and
 // reports can cite them.
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <thread>
 
 #include "fault_world.h"
@@ -194,6 +197,76 @@ TEST_CASE("pitfall 22: what workers count lies in cache lines of their own") {
   CHECK(sizeof(WorkerStats) % 64 == 0);
   CHECK(alignof(CounterCell) == 64);
   CHECK(sizeof(CounterCell) == 64);
+}
+
+TEST_CASE("loopback is not paced where the system paces, however a socket came") {
+  static Syscalls table = kernel_syscalls();
+  table.getsockopt = [](int fd, int level, int option, void* value, socklen_t* length) {
+    if (level != IPPROTO_TCP || option != TCP_CONGESTION) {
+      return kernel_syscalls().getsockopt(fd, level, option, value, length);
+    }
+    std::memcpy(value, "bbr", sizeof "bbr");
+    *length = sizeof "bbr";
+    return 0;
+  };
+  const auto control = [](int fd) {
+    char name[16] = {};
+    socklen_t length = sizeof name;
+    ::getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &length);
+    return std::string(name);
+  };
+  Harness harness(table);
+  SocketAddress wildcard;
+  REQUIRE(wildcard.set_inet("::", 0));
+  for (const SocketAddress& address : {loopback(), wildcard}) {
+    Listening listening;
+    REQUIRE(harness.engine.listen(harness.client(), {.address = address}, listening) == 0);
+    const EndpointId dialed = harness.engine.dial(harness.client(), loopback(listening.local.port), 10'000);
+    CHECK(harness.expect(EventType::Dialed, dialed).record.code == 0);
+    for (const EndpointId id : {dialed, harness.expect(EventType::Accepted).id()}) {
+      harness.engine.release(id);
+      const Fd fd(static_cast<int>(harness.expect(EventType::Released, id).record.values[0]));
+      CHECK(control(fd.get()) == "reno");
+    }
+  }
+  // One that was taken over: once it streams, at the latest.
+  SocketPair pair = connect_pair(Family::Tcp);
+  const int near = pair.near.get();
+  int error = 0;
+  PackedAddress addresses[2];
+  const EndpointId right = harness.engine.adopt(harness.client(), pair.near.take(), error, Wake::Now, addresses);
+  REQUIRE(right != 0);
+  Fd left;
+  const Joined joined = harness.start(harness.adopt_one(left), right);
+  const Bytes flow = pattern(2, 1 << 20);
+  std::thread source([&] { send_all(left.get(), flow); });
+  CHECK((receive(pair.far.get(), flow.size()).bytes == flow));
+  source.join();
+  CHECK(control(near) == "reno");
+  harness.engine.abort(joined.left);
+  harness.ended(joined);
+}
+
+TEST_CASE("a system that doesn't pace is left as it is") {
+  static Syscalls table = kernel_syscalls();
+  static bool asked = false;
+  table.getsockopt = [](int fd, int level, int option, void* value, socklen_t* length) {
+    if (level != IPPROTO_TCP || option != TCP_CONGESTION) {
+      return kernel_syscalls().getsockopt(fd, level, option, value, length);
+    }
+    std::memcpy(value, "cubic", sizeof "cubic");
+    return 0;
+  };
+  table.setsockopt = [](int fd, int level, int option, const void* value, socklen_t length) {
+    asked |= level == IPPROTO_TCP && option == TCP_CONGESTION;
+    return kernel_syscalls().setsockopt(fd, level, option, value, length);
+  };
+  Harness harness(table);
+  Listening listening;
+  REQUIRE(harness.engine.listen(harness.client(), {.address = loopback()}, listening) == 0);
+  const EndpointId dialed = harness.engine.dial(harness.client(), loopback(listening.local.port), 10'000);
+  CHECK(harness.expect(EventType::Dialed, dialed).record.code == 0);
+  CHECK_FALSE(asked);
 }
 
 }  // namespace millrace::test
