@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { adopted, contract, ended, everyPairing, tcp, tcpToUnix, unix } from './harness/contract.ts'
+import { adopted, contract, ended, everyPairing, tcp, tcpToUnix, tlsPairings, unix } from './harness/contract.ts'
 import { random } from './harness/pattern.ts'
 import type { Peer } from './harness/peer.ts'
 import { sleep } from './harness/wait.ts'
@@ -62,7 +62,7 @@ contract('contract/1 ragged chunks both ways at once', {}, async ({ open }) => {
   await ended(bed, { reason: 'eof', aToB: total, bToA: total })
 })
 
-contract('contract/1 readers that pause', { on: [tcp, unix, tcpToUnix, adopted] }, async ({ open }) => {
+contract('contract/1 readers that pause', { on: [tcp, unix, tcpToUnix, adopted, ...tlsPairings] }, async ({ open }) => {
   const bed = await open()
   const total = 3_000_000
   const all = [
@@ -79,7 +79,7 @@ contract('contract/1 readers that pause', { on: [tcp, unix, tcpToUnix, adopted] 
   await ended(bed, { reason: 'eof', aToB: total, bToA: total })
 })
 
-contract('contract/1 one-byte writes', { on: [tcp, unix, tcpToUnix] }, async ({ open }) => {
+contract('contract/1 one-byte writes', { on: [tcp, unix, tcpToUnix, ...tlsPairings] }, async ({ open }) => {
   const bed = await open()
   const total = 3_000
   for (let sent = 0; sent < total; sent++) {
@@ -109,7 +109,7 @@ contract('contract/1 ping-pong of every size', { on: everyPairing }, async ({ op
 
 const bulk = 24 * 1_048_576
 
-contract('contract/1 bulk one way', { on: [tcp, unix, adopted] }, async ({ open }) => {
+contract('contract/1 bulk one way', { on: [tcp, unix, adopted, ...tlsPairings] }, async ({ open }) => {
   const bed = await open()
   await bed.a.send(bulk)
   bed.a.end()
@@ -118,7 +118,7 @@ contract('contract/1 bulk one way', { on: [tcp, unix, adopted] }, async ({ open 
   await ended(bed, { reason: 'eof', aToB: bulk, bToA: 0 })
 })
 
-contract('contract/1 bulk both ways at once', { on: [tcp, tcpToUnix] }, async ({ open }) => {
+contract('contract/1 bulk both ways at once', { on: [tcp, tcpToUnix, ...tlsPairings] }, async ({ open }) => {
   const bed = await open()
   const sending = [bed.a.send(bulk), bed.b.send(bulk)]
   await Promise.all(sending)

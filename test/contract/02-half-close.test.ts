@@ -1,5 +1,16 @@
 import { strict as assert } from 'node:assert'
-import { adopted, contract, ended, joins, tcp, tcpToUnix, together, unix, unixToTcp } from './harness/contract.ts'
+import {
+  adopted,
+  contract,
+  ended,
+  joins,
+  tcp,
+  tcpToUnix,
+  tlsPairings,
+  together,
+  unix,
+  unixToTcp,
+} from './harness/contract.ts'
 import { settled, sleep, turns } from './harness/wait.ts'
 
 contract('contract/2 a ends first, b goes on', {}, async ({ open }) => {
@@ -81,28 +92,32 @@ contract('contract/2 bytes and FIN before the join began', { who: joins }, async
   await ended(bed, { reason: 'eof', aToB: 60_000, bToA: 70_000 })
 })
 
-contract('contract/2 FIN waits behind a stalled reader', { on: [tcp, unix, tcpToUnix, adopted] }, async ({ open }) => {
-  const bed = await open()
-  bed.b.stall()
-  const size = 12_000_000
-  const sending = bed.a.send(size).then(() => {
-    bed.a.end()
-  })
-  await settled(() => bed.a.accepted, 150)
-  assert.equal(bed.b.ended, false)
-  // The other direction is not held up.
-  await bed.b.send(50_000)
-  await bed.a.untilReceived(50_000)
-  bed.b.resume()
-  await bed.b.untilFin(size)
-  await sending
-  bed.b.end()
-  await ended(bed, { reason: 'eof', aToB: size, bToA: 50_000 })
-})
+contract(
+  'contract/2 FIN waits behind a stalled reader',
+  { on: [tcp, unix, tcpToUnix, adopted, ...tlsPairings] },
+  async ({ open }) => {
+    const bed = await open()
+    bed.b.stall()
+    const size = 12_000_000
+    const sending = bed.a.send(size).then(() => {
+      bed.a.end()
+    })
+    await settled(() => bed.a.accepted, 150)
+    assert.equal(bed.b.ended, false)
+    // The other direction is not held up.
+    await bed.b.send(50_000)
+    await bed.a.untilReceived(50_000)
+    bed.b.resume()
+    await bed.b.untilFin(size)
+    await sending
+    bed.b.end()
+    await ended(bed, { reason: 'eof', aToB: size, bToA: 50_000 })
+  },
+)
 
 contract(
   'contract/2 the quiet side of a half-closed join may end without a byte',
-  { on: [tcp, unix, unixToTcp] },
+  { on: [tcp, unix, unixToTcp, ...tlsPairings] },
   async ({ open }) => {
     const bed = await open()
     bed.b.end()
@@ -116,7 +131,7 @@ contract(
 
 contract(
   'contract/2 the join is over before the last reader has read',
-  { on: [tcp, unix, adopted] },
+  { on: [tcp, unix, adopted, ...tlsPairings] },
   async ({ open }) => {
     const bed = await open()
     bed.a.stall()
@@ -135,7 +150,7 @@ contract(
 together('half-closed limit', () => {
   contract(
     'contract/2 nobody but a FIN for longer than the half-closed limit',
-    { who: joins, on: [tcp, unix] },
+    { who: joins, on: [tcp, unix, ...tlsPairings] },
     async ({ open }) => {
       const bed = await open({ halfClosedIdleMs: 700 })
       await bed.a.send(10)
@@ -162,7 +177,7 @@ together('half-closed limit', () => {
 
   contract(
     'contract/2 the half-closed limit does not count before a FIN',
-    { who: joins, on: [tcp] },
+    { who: joins, on: [tcp, ...tlsPairings] },
     async ({ open }) => {
       const bed = await open({ halfClosedIdleMs: 200 })
       await sleep(2_500)

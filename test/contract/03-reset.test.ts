@@ -1,10 +1,21 @@
 import { strict as assert } from 'node:assert'
 import type { Endpoint } from '../../src/dataplane/types.ts'
-import { adopted, contract, ended, joins, tcp, tcpToUnix, together, unix, unixToTcp } from './harness/contract.ts'
+import {
+  adopted,
+  contract,
+  ended,
+  joins,
+  tcp,
+  tcpToUnix,
+  tlsPairings,
+  together,
+  unix,
+  unixToTcp,
+} from './harness/contract.ts'
 import type { Peer } from './harness/peer.ts'
 import { settled, sleep, within } from './harness/wait.ts'
 
-const onlyTcp = [tcp, adopted]
+const onlyTcp = [tcp, adopted, ...tlsPairings]
 
 /** Resolves when the endpoint has noticed, without being read, that its peer is gone. */
 async function noticed(endpoint: Endpoint, how: 'fin' | 'reset'): Promise<void> {
@@ -145,18 +156,22 @@ contract('contract/3 TCP reset to a unix sink is a close', { on: [tcpToUnix] }, 
 })
 
 together('five seconds', () => {
-  contract('contract/3 a reset while the sink takes nothing ends in bounded time', { on: [tcp] }, async ({ open }) => {
-    const bed = await open()
-    bed.b.stall()
-    const sending = bed.a.send(64 * 1_048_576)
-    await settled(() => bed.a.accepted, 200)
-    bed.a.reset()
-    const began = performance.now()
-    assert.equal(await sending, false)
-    // The limit for undelivered bytes is 5 s.
-    await ended(bed, { reason: 'reset', bToA: 0 })
-    assert.ok(performance.now() - began < 12_000)
-    bed.b.resume()
-    await bed.b.untilReset()
-  })
+  contract(
+    'contract/3 a reset while the sink takes nothing ends in bounded time',
+    { on: [tcp, ...tlsPairings] },
+    async ({ open }) => {
+      const bed = await open()
+      bed.b.stall()
+      const sending = bed.a.send(64 * 1_048_576)
+      await settled(() => bed.a.accepted, 200)
+      bed.a.reset()
+      const began = performance.now()
+      assert.equal(await sending, false)
+      // The limit for undelivered bytes is 5 s.
+      await ended(bed, { reason: 'reset', bToA: 0 })
+      assert.ok(performance.now() - began < 12_000)
+      bed.b.resume()
+      await bed.b.untilReset()
+    },
+  )
 })

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import type { Path } from '../../src/dataplane/types.ts'
 import type { Contestant } from './harness/contestants.ts'
-import { adopted, contract, ended, joins, tcp, tcpToUnix, unix } from './harness/contract.ts'
+import { adopted, contract, ended, joins, tcp, tcpToUnix, tlsPairings, unix } from './harness/contract.ts'
 import { eventually, turns } from './harness/wait.ts'
 
 const bulk = 16 * 1_048_576
@@ -40,28 +40,32 @@ contract('contract/4 counters follow what was received, and only grow', { who: j
   await ended(bed, { reason: 'eof', aToB: total, bToA: total })
 })
 
-contract('contract/4 counters grow while bytes flow', { who: joins, on: [tcp, unix, adopted] }, async ({ open }) => {
-  const bed = await open()
-  const { join } = bed
-  assert.ok(join)
-  const sending = bed.a.send(bulk)
-  const seen: bigint[] = []
-  while (bed.b.received < bulk) {
-    const now = join.bytes.aToB
-    assert.ok(now >= (seen.at(-1) ?? 0n), 'never smaller')
-    assert.ok(now <= BigInt(bulk), 'never more than was sent')
-    if (now !== seen.at(-1)) seen.push(now)
-    await turns(1)
-    await bed.b.until('no fault', () => true)
-    assert.ok(!bed.b.closed, bed.b.describe())
-  }
-  await sending
-  assert.ok(seen.length > 5, `live: ${seen.length} different values`)
-  bed.a.end()
-  bed.b.end()
-  await ended(bed, { reason: 'eof', aToB: bulk, bToA: 0 })
-  assert.deepEqual([join.bytes.aToB, join.bytes.bToA], [BigInt(bulk), 0n], 'readable after the end')
-})
+contract(
+  'contract/4 counters grow while bytes flow',
+  { who: joins, on: [tcp, unix, adopted, ...tlsPairings] },
+  async ({ open }) => {
+    const bed = await open()
+    const { join } = bed
+    assert.ok(join)
+    const sending = bed.a.send(bulk)
+    const seen: bigint[] = []
+    while (bed.b.received < bulk) {
+      const now = join.bytes.aToB
+      assert.ok(now >= (seen.at(-1) ?? 0n), 'never smaller')
+      assert.ok(now <= BigInt(bulk), 'never more than was sent')
+      if (now !== seen.at(-1)) seen.push(now)
+      await turns(1)
+      await bed.b.until('no fault', () => true)
+      assert.ok(!bed.b.closed, bed.b.describe())
+    }
+    await sending
+    assert.ok(seen.length > 5, `live: ${seen.length} different values`)
+    bed.a.end()
+    bed.b.end()
+    await ended(bed, { reason: 'eof', aToB: bulk, bToA: 0 })
+    assert.deepEqual([join.bytes.aToB, join.bytes.bToA], [BigInt(bulk), 0n], 'readable after the end')
+  },
+)
 
 contract('contract/4 paths and spliced bytes are true', { who: joins, on: [tcp, unix, tcpToUnix] }, async (bench) => {
   const { contestant } = bench

@@ -2,10 +2,10 @@ import { strict as assert } from 'node:assert'
 import type { DataPlaneStats } from '../../src/dataplane/stats.ts'
 import type { DataPlane, Endpoint } from '../../src/dataplane/types.ts'
 import type { Contestant } from './harness/contestants.ts'
-import { adopted, contract, ended, joins, tcp, unix } from './harness/contract.ts'
+import { adopted, contract, ended, joins, tcp, tlsPairings, unix } from './harness/contract.ts'
 import { eventually } from './harness/wait.ts'
 
-const on = [tcp, unix, adopted]
+const on = [tcp, unix, adopted, ...tlsPairings]
 
 function planeOf({ plane }: Contestant): DataPlane {
   assert.ok(plane)
@@ -17,30 +17,37 @@ function bytes({ total }: DataPlaneStats): number {
   return Object.values(total.bytes).reduce((sum, n) => sum + n, 0)
 }
 
-contract('contract/4 statistics count what the joins count', { who: joins, on }, async ({ open, contestant }) => {
-  const plane = planeOf(contestant)
-  const before = plane.stats()
-  const bed = await open()
-  assert.equal(plane.stats().joins, before.joins + 1)
-  await bed.a.send(300_000)
-  await bed.b.send(7)
-  await bed.b.untilReceived(300_000)
-  await bed.a.untilReceived(7)
-  await eventually('live statistics are exact', () => bytes(plane.stats()) - bytes(before) === 300_007)
-  bed.a.end()
-  bed.b.end()
-  await ended(bed, { reason: 'eof', aToB: 300_000, bToA: 7 })
-  const { total, joins: live, kind } = plane.stats()
-  assert.equal(bytes(plane.stats()) - bytes(before), 300_007)
-  const streamed = total.bytes.stream - before.total.bytes.stream
-  assert.equal(streamed, kind === 'stream' ? 300_007 : 0)
-  if (contestant.mode === 'copy') assert.equal(total.bytes.copy - before.total.bytes.copy, 300_007)
-  assert.equal(live, before.joins)
-  assert.equal(total.joins.now, before.total.joins.now)
-  assert.equal(total.joins.begun - before.total.joins.begun, 1)
-  assert.equal(total.ended.eof - before.total.ended.eof, 1)
-  await eventually('its endpoints are gone', () => plane.stats().endpoints === before.endpoints)
-})
+contract(
+  'contract/4 statistics count what the joins count',
+  { who: joins, on },
+  async ({ open, contestant, pairing }) => {
+    const plane = planeOf(contestant)
+    const before = plane.stats()
+    const bed = await open()
+    assert.equal(plane.stats().joins, before.joins + 1)
+    await bed.a.send(300_000)
+    await bed.b.send(7)
+    await bed.b.untilReceived(300_000)
+    await bed.a.untilReceived(7)
+    await eventually('live statistics are exact', () => bytes(plane.stats()) - bytes(before) === 300_007)
+    bed.a.end()
+    bed.b.end()
+    await ended(bed, { reason: 'eof', aToB: 300_000, bToA: 7 })
+    const { total, joins: live, kind } = plane.stats()
+    assert.equal(bytes(plane.stats()) - bytes(before), 300_007)
+    const tls = total.bytes.tls - before.total.bytes.tls
+    const streamed = total.bytes.stream - before.total.bytes.stream
+    const encrypted = tlsPairings.includes(pairing)
+    assert.equal(tls, encrypted ? 300_007 : 0)
+    assert.equal(streamed, kind === 'stream' && !encrypted ? 300_007 : 0)
+    if (contestant.mode === 'copy') assert.equal(total.bytes.copy - before.total.bytes.copy, 300_007)
+    assert.equal(live, before.joins)
+    assert.equal(total.joins.now, before.total.joins.now)
+    assert.equal(total.joins.begun - before.total.joins.begun, 1)
+    assert.equal(total.ended.eof - before.total.ended.eof, 1)
+    await eventually('its endpoints are gone', () => plane.stats().endpoints === before.endpoints)
+  },
+)
 
 contract('contract/4 statistics name every end', { who: joins, on: [tcp] }, async ({ open, contestant }) => {
   const plane = planeOf(contestant)

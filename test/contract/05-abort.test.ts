@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { contract, ended, everyPairing, joins, tcp, unix } from './harness/contract.ts'
+import { contract, ended, everyPairing, joins, tcp, tlsPairings, unix } from './harness/contract.ts'
 import { sleep } from './harness/wait.ts'
 
 const where = { who: joins, on: everyPairing }
@@ -52,7 +52,7 @@ contract('contract/5 a signal aborted before the join', where, async ({ open }) 
   await bed.b.untilOver()
 })
 
-contract('contract/5 a signal aborted after the end', { who: joins, on: [tcp] }, async ({ open }) => {
+contract('contract/5 a signal aborted after the end', { who: joins, on: [tcp, ...tlsPairings] }, async ({ open }) => {
   const controller = new AbortController()
   const bed = await open({ signal: controller.signal })
   bed.a.end()

@@ -2,12 +2,12 @@ import { strict as assert } from 'node:assert'
 import type { Endpoint } from '../../src/dataplane/types.ts'
 import { MillraceError } from '../../src/errors.ts'
 import { seedOfA } from './harness/bed.ts'
-import { contract, ended, everyPairing, joins, tcp, unix } from './harness/contract.ts'
+import { contract, ended, everyPairing, joins, tcp, tlsPairings, unix } from './harness/contract.ts'
 import { patternAt } from './harness/pattern.ts'
 import { sleep, within } from './harness/wait.ts'
 
 const where = { who: joins, on: everyPairing }
-const fewer = { who: joins, on: [tcp, unix] }
+const fewer = { who: joins, on: [tcp, unix, ...tlsPairings] }
 
 contract('contract/5 maxBytes: exactly so many, no FIN, the rest is discarded', where, async ({ open }) => {
   const bed = await open({ aToB: { maxBytes: 100_000 } })

@@ -1,12 +1,12 @@
 import { strict as assert } from 'node:assert'
-import { contract, ended, joins, tcp, together, unix } from './harness/contract.ts'
+import { contract, ended, joins, tcp, tlsPairings, together, unix } from './harness/contract.ts'
 import { settled, sleep } from './harness/wait.ts'
 
 /** Timers may be coarse (a wheel of one second) and the machine busy: this late is still right, ms. */
 const lateMs = 8_000
 
-const where = { who: joins, on: [tcp, unix] }
-const onTcp = { who: joins, on: [tcp] }
+const where = { who: joins, on: [tcp, unix, ...tlsPairings] }
+const onTcp = { who: joins, on: [tcp, ...tlsPairings] }
 
 together('limits', () => {
   contract('contract/5 idle limit', where, async ({ open }) => {

@@ -2,12 +2,23 @@ import { strict as assert } from 'node:assert'
 import type { JoinResult } from '../../src/dataplane/types.ts'
 import { MillraceError } from '../../src/errors.ts'
 import { type Bed, connected, joinUp } from './harness/bed.ts'
-import { adopted, type Bench, contract, ended, everyPairing, joins, tcp, together, unix } from './harness/contract.ts'
+import {
+  adopted,
+  type Bench,
+  contract,
+  ended,
+  everyPairing,
+  joins,
+  tcp,
+  tlsPairings,
+  together,
+  unix,
+} from './harness/contract.ts'
 import { random } from './harness/pattern.ts'
 import { sleep, turns, within } from './harness/wait.ts'
 
 const where = { who: joins, on: everyPairing }
-const fewer = { who: joins, on: [tcp, unix, adopted] }
+const fewer = { who: joins, on: [tcp, unix, adopted, ...tlsPairings] }
 
 /** Opens a join that writes down every call of onEnd, and in which order it and `done` came. */
 async function watched(bench: Bench): Promise<{ readonly bed: Bed; readonly story: string[]; calls: JoinResult[] }> {
@@ -230,7 +241,7 @@ together('one end', () => {
         peer.end()
       })
       await Promise.all(acts)
-      const result = await ended(bed, { reason: ['eof', 'reset', 'aborted', 'idle', 'half-closed-idle'] })
+      const result = await ended(bed, { reason: ['eof', 'reset', 'aborted', 'idle', 'half-closed-idle', 'truncated'] })
       assert.ok(result && result.aToB <= BigInt(bed.a.sent) && result.bToA <= BigInt(bed.b.sent))
     }
   })

@@ -3,13 +3,16 @@ import type { DataPlane } from '../../src/dataplane/types.ts'
 import type { Bed } from './harness/bed.ts'
 import { born, connected, Door, joinUp } from './harness/bed.ts'
 import type { Contestant } from './harness/contestants.ts'
-import { adopted, type Bench, contract, ended, joins, tcp, tcpToUnix, unix } from './harness/contract.ts'
+import { adopted, type Bench, contract, ended, joins, tcp, tcpToUnix, tlsPairings, unix } from './harness/contract.ts'
 import { backTo, countsDescriptors, descriptors, type Ledger, ledger } from './harness/ledger.ts'
 import { connectNode, freshPath } from './harness/sockets.ts'
 import { eventually, turns } from './harness/wait.ts'
 
-const where = { who: (one: Parameters<typeof joins>[0]) => countsDescriptors && joins(one), on: [tcp, unix, adopted] }
-const onTcp = { ...where, on: [tcp] }
+const where = {
+  who: (one: Parameters<typeof joins>[0]) => countsDescriptors && joins(one),
+  on: [tcp, unix, adopted, ...tlsPairings],
+}
+const onTcp = { ...where, on: [tcp, ...tlsPairings] }
 
 /** The plane, and what it holds once everything that is made only once has been made. */
 async function warmed(bench: Bench): Promise<{ readonly plane: DataPlane; readonly base: Ledger }> {
@@ -35,7 +38,7 @@ async function warmed(bench: Bench): Promise<{ readonly plane: DataPlane; readon
 
 contract(
   'contract/7 an idle join owns two descriptors, and no pipe',
-  { ...where, on: [tcp, unix, tcpToUnix, adopted] },
+  { ...where, on: [tcp, unix, tcpToUnix, adopted, ...tlsPairings] },
   async (bench) => {
     const { plane, base } = await warmed(bench)
     const pipes = plane.stats().pipes
@@ -62,59 +65,63 @@ contract(
   },
 )
 
-contract('contract/7 after 200 joins of every ending nothing is left', { ...where, on: [tcp, unix] }, async (bench) => {
-  const { plane, base } = await warmed(bench)
-  const endings: readonly ((bed: Bed) => void)[] = [
-    (bed) => {
-      bed.a.end()
-      bed.b.end()
-    },
-    (bed) => {
-      bed.a.reset()
-    },
-    (bed) => {
-      bed.b.reset()
-    },
-    (bed) => {
-      bed.join?.destroy()
-    },
-    (bed) => {
-      bed.a.end()
-      bed.b.reset()
-    },
-    (bed) => {
-      void bed.a.send(300_000)
-      void bed.b.send(300_000)
-      bed.join?.destroy()
-    },
-    (bed) => {
-      void bed.a.send(300_000)
-      bed.b.reset()
-    },
-  ]
-  for (let round = 0; round < 200; round += endings.length) {
-    const beds = await Promise.all(
-      endings.map(async (finish) => {
-        const bed = await bench.open()
-        for (const peer of [bed.a, bed.b]) {
-          void peer.untilOver().then(() => {
-            peer.end()
-          })
-        }
-        await bed.a.send(2_000)
-        await bed.b.untilReceived(2_000)
-        finish(bed)
-        return bed
-      }),
-    )
-    for (const bed of beds) await ended(bed, { reason: ['eof', 'reset', 'aborted'] })
-    for (const bed of beds) {
-      bed.a.socket.destroy()
-      bed.b.socket.destroy()
+contract(
+  'contract/7 after 200 joins of every ending nothing is left',
+  { ...where, on: [tcp, unix, ...tlsPairings] },
+  async (bench) => {
+    const { plane, base } = await warmed(bench)
+    const endings: readonly ((bed: Bed) => void)[] = [
+      (bed) => {
+        bed.a.end()
+        bed.b.end()
+      },
+      (bed) => {
+        bed.a.reset()
+      },
+      (bed) => {
+        bed.b.reset()
+      },
+      (bed) => {
+        bed.join?.destroy()
+      },
+      (bed) => {
+        bed.a.end()
+        bed.b.reset()
+      },
+      (bed) => {
+        void bed.a.send(300_000)
+        void bed.b.send(300_000)
+        bed.join?.destroy()
+      },
+      (bed) => {
+        void bed.a.send(300_000)
+        bed.b.reset()
+      },
+    ]
+    for (let round = 0; round < 200; round += endings.length) {
+      const beds = await Promise.all(
+        endings.map(async (finish) => {
+          const bed = await bench.open()
+          for (const peer of [bed.a, bed.b]) {
+            void peer.untilOver().then(() => {
+              peer.end()
+            })
+          }
+          await bed.a.send(2_000)
+          await bed.b.untilReceived(2_000)
+          finish(bed)
+          return bed
+        }),
+      )
+      for (const bed of beds) await ended(bed, { reason: ['eof', 'reset', 'aborted'] })
+      for (const bed of beds) {
+        bed.a.socket.destroy()
+        bed.b.socket.destroy()
+      }
     }
-  }
-  await backTo(base, plane)
-})
+    await backTo(base, plane)
+  },
+)
 
 contract('contract/7 bulk leaves no pipe with its join', onTcp, async (bench) => {
   const { plane, base } = await warmed(bench)

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import type { Bed } from './harness/bed.ts'
-import { adopted, contract, ended, tcp, tcpToUnix, together, unix } from './harness/contract.ts'
+import { adopted, contract, ended, tcp, tcpToUnix, tlsPairings, together, unix } from './harness/contract.ts'
 import { settled } from './harness/wait.ts'
 
 const flood = 512 * 1_048_576
@@ -13,7 +13,7 @@ const bound = 96 * 1_048_576
 together('stalled sinks', () => {
   contract(
     'contract/8 a sink that does not read stops its source',
-    { on: [tcp, unix, tcpToUnix, adopted] },
+    { on: [tcp, unix, tcpToUnix, adopted, ...tlsPairings] },
     async ({ open }) => {
       const bed = await open()
       bed.b.stall()
@@ -35,25 +35,29 @@ together('stalled sinks', () => {
     },
   )
 
-  contract('contract/8 both sinks stalled, then both read', { on: [tcp, tcpToUnix] }, async ({ open }) => {
-    const bed = await open()
-    const size = 12_000_000
-    bed.a.stall()
-    bed.b.stall()
-    const sending = [bed.a.send(size), bed.b.send(size)]
-    await settled(() => bed.a.accepted + bed.b.accepted, 300)
-    bed.a.resume()
-    bed.b.resume()
-    await bed.a.untilReceived(size)
-    await bed.b.untilReceived(size)
-    await Promise.all(sending)
-    bed.a.end()
-    bed.b.end()
-    await ended(bed, { reason: 'eof', aToB: size, bToA: size })
-  })
+  contract(
+    'contract/8 both sinks stalled, then both read',
+    { on: [tcp, tcpToUnix, ...tlsPairings] },
+    async ({ open }) => {
+      const bed = await open()
+      const size = 12_000_000
+      bed.a.stall()
+      bed.b.stall()
+      const sending = [bed.a.send(size), bed.b.send(size)]
+      await settled(() => bed.a.accepted + bed.b.accepted, 300)
+      bed.a.resume()
+      bed.b.resume()
+      await bed.a.untilReceived(size)
+      await bed.b.untilReceived(size)
+      await Promise.all(sending)
+      bed.a.end()
+      bed.b.end()
+      await ended(bed, { reason: 'eof', aToB: size, bToA: size })
+    },
+  )
 })
 
-contract('contract/8 twenty stalled joins hold bounded memory', { on: [tcp] }, async ({ open }) => {
+contract('contract/8 twenty stalled joins hold bounded memory', { on: [tcp, ...tlsPairings] }, async ({ open }) => {
   const beds: Bed[] = []
   for (let count = 0; count < 20; count++) beds.push(await open())
   const before = process.memoryUsage.rss()

@@ -2,11 +2,11 @@ import { strict as assert } from 'node:assert'
 import type { Socket } from 'node:net'
 import type { DataPlane, Endpoint } from '../../src/dataplane/types.ts'
 import { type Connected, joinUp, peerOf } from './harness/bed.ts'
-import { type Bench, contract, ended, everyPairing, joins, tcp, unix } from './harness/contract.ts'
+import { type Bench, contract, ended, everyPairing, joins, tcp, tlsPairings, unix } from './harness/contract.ts'
 import { connectNode, NodeServer } from './harness/sockets.ts'
 import { sleep } from './harness/wait.ts'
 
-const fewer = { who: joins, on: [tcp, unix] }
+const fewer = { who: joins, on: [tcp, unix, ...tlsPairings] }
 
 /** Two connected Node sockets: the one that will be adopted, and the peer at its far end. */
 async function nodePair(bench: Bench, who: 'a' | 'b'): Promise<{ socket: Socket; peer: Connected['peer'] }> {

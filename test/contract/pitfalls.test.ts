@@ -1,11 +1,22 @@
 import { strict as assert } from 'node:assert'
 import type { Bed } from './harness/bed.ts'
-import { adopted, contract, ended, joins, native, tcp, tcpToUnix, together, unix } from './harness/contract.ts'
+import {
+  adopted,
+  contract,
+  ended,
+  joins,
+  native,
+  tcp,
+  tcpToUnix,
+  tlsPairings,
+  together,
+  unix,
+} from './harness/contract.ts'
 import { random } from './harness/pattern.ts'
 import { eventually, settled, sleep, turns } from './harness/wait.ts'
 
 // Named regressions of known faults of relays. Pitfall 9 is in endpoint-write and tls-endpoint, 23 and 24 are in adopt.
-const where = { on: [tcp, unix, tcpToUnix, adopted] }
+const where = { on: [tcp, unix, tcpToUnix, adopted, ...tlsPairings] }
 
 /** Ends both sides and checks the exact counts. */
 async function finish(bed: Bed, aToB: number, bToA: number): Promise<void> {
@@ -68,7 +79,7 @@ together('bytes and ends', () => {
 
   contract(
     'pitfall 8: what came before a reset is delivered before it',
-    { who: joins, on: [tcp, adopted] },
+    { who: joins, on: [tcp, adopted, ...tlsPairings] },
     async ({ open }) => {
       for (const size of [1, 3_000, 50_000]) {
         const bed = await open()
@@ -89,7 +100,7 @@ together('bytes and ends', () => {
 
   contract(
     'pitfall 10: a reset behind a FIN is noticed though both sides are quiet',
-    { who: joins, on: [tcp] },
+    { who: joins, on: [tcp, ...tlsPairings] },
     async ({ open }) => {
       const bed = await open()
       bed.a.end()
@@ -102,7 +113,7 @@ together('bytes and ends', () => {
 
   contract(
     'pitfall 12: two directions at full speed do not stall each other',
-    { on: [tcp, unix] },
+    { on: [tcp, unix, ...tlsPairings] },
     async ({ open }) => {
       const bed = await open()
       const size = 6_000_000
@@ -116,7 +127,7 @@ together('bytes and ends', () => {
 
   contract(
     'pitfall 14: descriptors that are used again at once never mix joins',
-    { on: [tcp, unix] },
+    { on: [tcp, unix, ...tlsPairings] },
     async ({ open }) => {
       const next = random(14)
       await Promise.all(
@@ -158,7 +169,7 @@ together('bytes and ends', () => {
 
   contract(
     'fact 16: what the sink had taken arrives although the source resets',
-    { who: native, on: [tcp, adopted] },
+    { who: native, on: [tcp, adopted, ...tlsPairings] },
     async ({ open }) => {
       // Native only: Node does not tell when a send queue is empty.
       const bed = await open()
@@ -208,7 +219,7 @@ together('slow ones', () => {
     'pitfall 7: a side that never ends is let go after the half-closed limit',
     {
       who: joins,
-      on: [tcp, unix],
+      on: [tcp, unix, ...tlsPairings],
     },
     async ({ open }) => {
       const bed = await open({ halfClosedIdleMs: 500 })
@@ -223,7 +234,7 @@ together('slow ones', () => {
   )
 })
 
-contract('pitfall 11: ends and stalls burn no CPU', { who: joins, on: [tcp] }, async ({ open }) => {
+contract('pitfall 11: ends and stalls burn no CPU', { who: joins, on: [tcp, ...tlsPairings] }, async ({ open }) => {
   const beds = [await open(), await open(), await open()]
   const [halfClosed, stalled, both] = beds
   assert.ok(halfClosed && stalled && both)

@@ -1,11 +1,11 @@
 import { strict as assert } from 'node:assert'
 import type { JoinOptions } from '../../src/dataplane/types.ts'
-import { type Bed, type Connected, connected, joinUp } from './harness/bed.ts'
+import { type Bed, joined, type Pairing } from './harness/bed.ts'
 import { makeAuthority } from './harness/certificates.ts'
 import { adopted, type Bench, contract, ended, joins, tcp, together, unix } from './harness/contract.ts'
 import { random } from './harness/pattern.ts'
 import { endpointOf } from './harness/raw.ts'
-import { connectedByTls, nodeSession, tlsOptions } from './harness/tls-bed.ts'
+import { nodeSession, tlsOptions } from './harness/tls-bed.ts'
 import { eventually, settled, sleep } from './harness/wait.ts'
 
 const authority = await makeAuthority('millrace contract tests')
@@ -17,15 +17,13 @@ const combinations = ['tls-plain', 'plain-tls', 'tls-tls'] as const
 type Combination = (typeof combinations)[number]
 
 async function open(bench: Bench, combination: Combination, options: JoinOptions = {}): Promise<Bed> {
-  const { plane } = bench.contestant
-  assert.ok(plane)
-  const side = async (who: 'a' | 'b'): Promise<Connected> => {
-    const secure = combination.split('-')[who === 'a' ? 0 : 1] === 'tls'
-    if (!secure) return await connected(plane, bench.pairing[who], who, bench.t)
-    const role = who === 'a' ? 'server' : 'client'
-    return await connectedByTls(plane, bench.pairing[who], who, role, authority, bench.t)
+  const { a, b } = bench.pairing
+  const pairing: Pairing = {
+    name: combination,
+    a: combination === 'plain-tls' ? a : { ...a, tls: 'server' },
+    b: combination === 'tls-plain' ? b : { ...b, tls: 'client' },
   }
-  return joinUp(plane, await side('a'), await side('b'), bench.t, options)
+  return await joined(bench.contestant, pairing, bench.t, options)
 }
 
 together('TLS joins', () => {

@@ -30,3 +30,35 @@ export async function startTraffic() {
   }
   return { plane, join, port, visitor, local, stop }
 }
+
+/**
+ * The same through a tunnel of TLS, both ends of which are joins of this process.
+ * @param {{ cert: string, key: string }} certificate for `exit.test`
+ */
+export async function startTlsTraffic(certificate) {
+  const plane = await loadPlane()
+  const [visitors, relay, service] = await Promise.all([startListener(plane), startListener(plane), startService()])
+  const [visitor, front, dialed, accepted, back] = await Promise.all([
+    visit(visitors.port),
+    visitors.next(),
+    plane.dial({ host: '127.0.0.1', port: relay.port }),
+    relay.next(),
+    plane.dial({ host: '127.0.0.1', port: service.port }),
+  ])
+  const trust = /** @type {const} */ ({ kind: 'ca', pem: certificate.cert })
+  const [near, far] = await Promise.all([
+    plane.secure(dialed, { role: 'client', serverName: 'exit.test', trust }),
+    plane.secure(accepted, { role: 'server', ...certificate }),
+  ])
+  const join = plane.join(front, near)
+  plane.join(far, back)
+  const local = await service.next()
+  flood(visitor)
+  flood(local)
+  await until(
+    () => join.bytes.aToB > 1n << 20n && join.bytes.bToA > 1n << 20n,
+    () => `bytes over TLS, ${join.bytes.aToB} and ${join.bytes.bToA} have passed`,
+  )
+  if (join.path.aToB !== 'tls' || plane.stats().tls.by !== 'native') throw new Error('the engine speaks no TLS here')
+  return { join, visitor }
+}

@@ -221,6 +221,11 @@ export class Port implements Timed {
 
   #end(): void {
     if (this.truncated && this.#mode !== 'linger') {
+      // As EndCheck says; and a TLS session doesn't hear of what comes behind its end.
+      if (this.lost) {
+        this.#fail('ECONNRESET')
+        return
+      }
       this.#tls?.onTruncated()
       if (this.#tls?.resetsWhenTruncated === true) {
         this.#fail(truncatedCode)

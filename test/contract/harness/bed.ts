@@ -3,6 +3,7 @@ import type { DataPlane, Endpoint, Join, JoinOptions, Listener } from '../../../
 import type { Contestant } from './contestants.ts'
 import { Peer } from './peer.ts'
 import { connectNode, freshAddress, NodeServer, type Transport, targetOf } from './sockets.ts'
+import { secure } from './tls-bed.ts'
 import { eventually, within } from './wait.ts'
 
 /** How an endpoint comes to be. `adopt` takes over a Node socket that a Node server or client made. */
@@ -17,6 +18,8 @@ export interface CleanUp {
 export interface Side {
   readonly transport: Transport
   readonly birth: Birth
+  /** What the endpoint is in a TLS session with its peer. Default: it is plain. */
+  readonly tls?: 'server' | 'client'
 }
 
 /** The two sides of a join under test. */
@@ -83,11 +86,13 @@ export async function born(
   }
 }
 
-/** The same with a peer on the socket. */
+/** The same with a peer on the socket, and TLS where the side has it. */
 export async function connected(plane: DataPlane, side: Side, who: 'a' | 'b', t: CleanUp): Promise<Connected> {
-  const { endpoint, socket } = await born(plane, side)
-  const peer = started(peerOf(socket, who))
+  const { endpoint: plain, socket } = await born(plane, side)
   socket.setNoDelay(true)
+  const secured = side.tls === undefined ? undefined : await secure(plane, plain, socket, side.tls)
+  const endpoint = secured?.endpoint ?? plain
+  const peer = started(peerOf(secured?.session ?? socket, who, socket))
   t.after(() => {
     socket.destroy()
     if (!usedUp.has(endpoint)) endpoint.destroy('reset')

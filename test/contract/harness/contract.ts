@@ -39,6 +39,16 @@ export const adopted: Pairing = {
   a: { transport: 'tcp', birth: 'adopt' },
   b: { transport: 'tcp', birth: 'adopt' },
 }
+/** TLS on either side and on both: a as a server (a visitor's https), b as a client (a local https service). */
+export const tlsPairings: readonly Pairing[] = [
+  { name: 'tls-tcp', a: { transport: 'tcp', birth: 'listen', tls: 'server' }, b: { transport: 'tcp', birth: 'dial' } },
+  { name: 'tcp-tls', a: { transport: 'tcp', birth: 'listen' }, b: { transport: 'tcp', birth: 'dial', tls: 'client' } },
+  {
+    name: 'tls-tls',
+    a: { transport: 'tcp', birth: 'listen', tls: 'server' },
+    b: { transport: 'tcp', birth: 'dial', tls: 'client' },
+  },
+]
 const everyTransport = [tcp, ...(ipv6 ? [pairing('tcp6', 'tcp6', 'tcp6')] : []), unix, tcpToUnix, unixToTcp]
 /** Every transport, and every way in which endpoints are born: accepted twice (relay), dialed twice (agent), adopted. */
 export const everyPairing: readonly Pairing[] = [
@@ -47,6 +57,7 @@ export const everyPairing: readonly Pairing[] = [
   { name: 'unix-adopted', a: { transport: 'unix', birth: 'adopt' }, b: { transport: 'unix', birth: 'adopt' } },
   { name: 'tcp-accepted', a: { transport: 'tcp', birth: 'listen' }, b: { transport: 'tcp', birth: 'listen' } },
   { name: 'tcp-dialed', a: { transport: 'tcp', birth: 'dial' }, b: { transport: 'tcp', birth: 'dial' } },
+  ...tlsPairings,
 ]
 
 /** For `who`: every contestant that has a data plane. */
@@ -65,6 +76,8 @@ const counts = new Map<string, number>()
 export function contract(name: string, where: Where, body: (bench: Bench) => Promise<void>): void {
   for (const contestant of contestants.filter(where.who ?? (() => true))) {
     for (const pairing of where.on ?? everyPairing) {
+      // The engine's modes concern plain sockets.
+      if (tlsPairings.includes(pairing) && (contestant.mode === 'copy' || contestant.mode === 'splice')) continue
       if (contestant.plane === undefined && !everyTransport.some((one) => one === pairing && isPure(one))) continue
       counts.set(contestant.label, (counts.get(contestant.label) ?? 0) + 1)
       test(`${name} [${contestant.label} ${pairing.name}]`, { timeout: 180_000 }, async (t) => {

@@ -1,9 +1,7 @@
 import type { Socket } from 'node:net'
-import type { TestContext } from 'node:test'
 import { connect, TLSSocket } from 'node:tls'
-import type { DataPlane, TlsOptions } from '../../../src/dataplane/types.ts'
-import { born, type Connected, peerOf, type Side } from './bed.ts'
-import type { Authority } from './certificates.ts'
+import type { DataPlane, Endpoint, TlsOptions } from '../../../src/dataplane/types.ts'
+import { type Authority, makeAuthority } from './certificates.ts'
 import { within } from './wait.ts'
 
 /** A TLS session of Node's at the far end of an endpoint, `near` saying what the endpoint is to be. */
@@ -40,25 +38,20 @@ export function tlsOptions(role: 'server' | 'client', authority: Authority): Tls
     : { role, serverName: 'localhost', trust: { kind: 'ca', pem: authority.ca } }
 }
 
-/** A connected pair with TLS between endpoint and peer; the endpoint plays `role`. */
-export async function connectedByTls(
+let shared: Promise<Authority> | undefined
+
+/** TLS between an endpoint, which plays `role`, and the socket at its far end; with an authority of all tests. */
+export async function secure(
   plane: DataPlane,
-  side: Side,
-  who: 'a' | 'b',
+  plain: Endpoint,
+  socket: Socket,
   role: 'server' | 'client',
-  authority: Authority,
-  t: TestContext,
-): Promise<Connected> {
-  const { endpoint: plain, socket } = await born(plane, side)
-  t.after(() => {
-    socket.destroy()
-  })
-  const options = tlsOptions(role, authority)
+): Promise<{ readonly endpoint: Endpoint; readonly session: TLSSocket }> {
+  shared ??= makeAuthority('millrace contract pairings')
+  const authority = await shared
   const [endpoint, session] = await Promise.all([
-    within(plane.secure(plain, options), 'secure()'),
+    within(plane.secure(plain, tlsOptions(role, authority)), 'secure()'),
     nodeSession(socket, role, authority),
   ])
-  const peer = peerOf(session, who, socket)
-  session.resume()
-  return { peer, endpoint }
+  return { endpoint, session }
 }
