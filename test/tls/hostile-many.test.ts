@@ -13,7 +13,7 @@ import { type Arena, authority, goHome, hostile, outcomeOf, wired } from './supp
 after(goHome)
 
 const halfOpen = 2_000
-const timeoutMs = 6_000
+const timeoutMs = 4_000
 const batch = 100
 /** A session in mid-handshake has its buffers and keys; in Node there is a stream, a socket and their timers around it. */
 const bytesEach = { native: 120 * 1_024, stream: 250 * 1_024 } as const
@@ -39,7 +39,7 @@ for (const [name, words] of silences) {
     arena.note([...codes].map(([code, count]) => `${code} ${count}`).join(', '))
     assert.equal(codes.get('ERR_TLS_TIMEOUT'), halfOpen)
     const took = performance.now() - began
-    assert.ok(took < timeoutMs + 20_000, `${took} ms`)
+    assert.ok(took < timeoutMs + 60_000, `${took} ms`)
     await eventually('all have been ended', () => sockets.every((socket) => socket.closed))
     for (let count = 0; count < 20; count++) await handshake(arena)
   })
