@@ -67,9 +67,20 @@ const catalogue = {
   ERR_HTTP_VERSION: 'only HTTP/1.1 and HTTP/1.0 are spoken here',
   // The relay: why an agent, a tunnel or a visitor is refused. Sentences go to the agent where the protocol has a field.
   ERR_AUTH_VERSION: 'this relay speaks version 2 of the protocol, not {detail}',
-  ERR_AUTH_TOKEN: "the relay does not know this token: check --token, and the tokens in the relay's config",
+  ERR_AUTH_TOKEN: 'the relay does not accept this token: its log says why',
   ERR_TOKENS_MISSING:
     'no token is configured: add --token-sha256 (see `millrace token new`), or --open to let anybody in',
+  // Tokens: the agent is told ERR_AUTH_TOKEN whatever is wrong with its token; the log says these.
+  ERR_TOKEN_REVOKED: 'the token was taken out of the config',
+  ERR_TOKEN_DISABLED: 'the token is disabled',
+  ERR_TOKEN_EXPIRED: 'the token has expired',
+  ERR_TOKEN_NETWORK: 'the token does not allow agents from there',
+  ERR_TOKEN_PROTOCOL: 'the token does not allow {detail} tunnels',
+  ERR_TOKEN_SESSIONS: 'sessions: {detail} agents with this token are connected',
+  ERR_TOKEN_TUNNELS: 'the agents of this token may have {detail} tunnels at most',
+  ERR_TOKEN_CONNECTIONS: 'connections: {detail} visitors of this token are connected',
+  ERR_LOGIN_BACKOFF: 'limits.login_failures: too many failed logins from there; it has to wait for {detail} s',
+  ERR_ENROLMENT: 'not an enrolment (millrace://TOKEN@HOST:PORT#sha256=HEX): {detail}',
   ERR_TUNNEL_PROTOCOL: 'no tunnel of that kind here: {detail}',
   ERR_TUNNEL_FRONT: 'this relay does not listen for {detail} visitors',
   ERR_TUNNEL_HOST: 'the token does not allow the name {detail}',

@@ -1,6 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { readPins } from '../dataplane/tls-options.ts'
 import { type HostPort, parseHostPort, parseTarget, type Target } from '../net/address.ts'
+import { defaultTunnelPort } from '../net/enrolment.ts'
 import type { ProxyProtocolVersion } from '../net/proxy-protocol-header.ts'
+
+import { readLogins } from './login-store.ts'
 
 /** The flags that all commands with a TARGET share, as commander gives them. */
 export interface AgentFlags {
@@ -12,6 +16,8 @@ export interface AgentFlags {
   readonly token?: string
   readonly tokenFile?: string
   readonly ca?: string
+  /** SHA-256 of the relay's public key, hex or base64. */
+  readonly pin?: string
   readonly insecureSkipVerify?: boolean
   readonly targetCa?: string
   readonly targetInsecureSkipVerify?: boolean
@@ -20,16 +26,20 @@ export interface AgentFlags {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
 
-/** The relay's tunnel port when `--relay` names none. */
-const defaultTunnelPort = 4443
-
 /** Adds TARGET and the flags that every agent command has. */
 export function addAgentFlags(command: Command): Command {
   return command
+    .hook('preAction', (_, action) => {
+      if (action.getOptionValue('relay') !== undefined) return
+      const [last] = readLogins()
+      if (last === undefined)
+        return action.error('error: no relay: give --relay HOST:PORT, or use millrace login first')
+      action.setOptionValue('relay', [last.relay])
+    })
     .argument('<target>', 'the service: PORT, HOST:PORT, [V6]:PORT, unix:/PATH or https://HOST:PORT', target)
-    .requiredOption(
+    .option(
       '--relay <host:port,…>',
-      `the relay's tunnel address (port ${defaultTunnelPort} if left out), or several, tried in this order`,
+      `the relay's tunnel address (port ${defaultTunnelPort} if left out), or several, tried in this order; default: that of the last millrace login`,
       relays,
     )
     .option(
@@ -40,7 +50,18 @@ export function addAgentFlags(command: Command): Command {
     .addOption(new Option('--token-file <file>', 'reads the token from a file').conflicts('token'))
     .addOption(new Option('--ca <file>', "trusts the relay's certificate by this CA (PEM), and no other"))
     .addOption(
-      new Option('--insecure-skip-verify', 'trusts any relay: whoever is in between reads along').conflicts('ca'),
+      new Option(
+        '--pin <sha256>',
+        'trusts the relay whose public key (SPKI) has this SHA-256, hex or base64, and no other',
+      )
+        .argParser(pin)
+        .conflicts('ca'),
+    )
+    .addOption(
+      new Option('--insecure-skip-verify', 'trusts any relay: whoever is in between reads along').conflicts([
+        'ca',
+        'pin',
+      ]),
     )
     .addOption(new Option('--target-ca <file>', 'trusts an https:// target by this CA (PEM)'))
     .addOption(new Option('--target-insecure-skip-verify', 'trusts any https:// target').conflicts('targetCa'))
@@ -63,6 +84,11 @@ export function addAgentFlags(command: Command): Command {
 export function portFlag(text: string): number {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new InvalidArgumentError('A port is 0 to 65535.')
   return Number(text)
+}
+
+function pin(text: string): string {
+  argument(() => readPins([text]))
+  return text
 }
 
 function relays(text: string): AgentFlags['relay'] {

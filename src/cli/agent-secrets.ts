@@ -2,24 +2,34 @@ import { readFileSync } from 'node:fs'
 import type { TlsTrust } from '../dataplane/types.ts'
 import type { AgentFlags } from './agent-flags.ts'
 import { CommandFailure } from './exit.ts'
+import { loginFor, readLogins } from './login-store.ts'
 
-/** The token: `--token`, `--token-file`, `MILLRACE_TOKEN`, or '' for an open relay. Throws {@link CommandFailure}. */
+/**
+ * The token: `--token`, `--token-file`, `MILLRACE_TOKEN`, that of `millrace login`, or '' for an open relay. Throws {@link CommandFailure}.
+ */
 export function readToken(flags: AgentFlags): string {
   if (flags.token !== undefined) {
     // Other users read command lines in ps; this overwrites ours, as early as we can.
     process.title = 'millrace'
     return flags.token
   }
-  if (flags.tokenFile === undefined) return process.env['MILLRACE_TOKEN'] ?? ''
+  if (flags.tokenFile === undefined) {
+    const given = process.env['MILLRACE_TOKEN'] ?? ''
+    return given === '' ? (loginFor(flags.relay, readLogins())?.token ?? '') : given
+  }
   const token = read(flags.tokenFile, 'token file').trim()
   if (!/^\S+$/.test(token))
     throw new CommandFailure(`the token file ${flags.tokenFile} must hold one token and no more`)
   return token
 }
 
-/** Whom the relay's certificate must come from. Throws {@link CommandFailure}. */
+/** Whom the relay's certificate must come from: as the flags say, else as `millrace login` knows. Throws {@link CommandFailure}. */
 export function relayTrust(flags: AgentFlags): TlsTrust {
-  return trustOf(flags.ca, flags.insecureSkipVerify) ?? { kind: 'system' }
+  if (flags.pin !== undefined) return { kind: 'pin', sha256: [flags.pin] }
+  const given = trustOf(flags.ca, flags.insecureSkipVerify)
+  if (given !== undefined) return given
+  const login = loginFor(flags.relay, readLogins())
+  return login === undefined ? { kind: 'system' } : { kind: 'pin', sha256: login.pins }
 }
 
 /** Whom an `https://` target's certificate must come from, wherever it is. Throws {@link CommandFailure}. */

@@ -3,6 +3,7 @@ import { Command, CommanderError, type OutputConfiguration } from 'commander'
 import * as doctor from './doctor.ts'
 import { dieOnUnhandled, exitCodes, fail } from './exit.ts'
 import * as http from './http.ts'
+import * as login from './login.ts'
 import * as relay from './relay.ts'
 import * as tcp from './tcp.ts'
 import * as tls from './tls.ts'
@@ -35,7 +36,7 @@ export function createProgram(output: OutputConfiguration = {}): Command {
     .helpCommand(true)
     .showHelpAfterError('(millrace --help says more)')
     .exitOverride()
-  for (const command of [relay, http, tls, tcp, token, doctor]) command.register(program)
+  for (const command of [relay, http, tls, tcp, login, token, doctor]) command.register(program)
   return program
 }
 

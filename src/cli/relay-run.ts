@@ -1,18 +1,50 @@
 import { relaySettings } from '../config/relay-config.ts'
-import { defaultHstsSeconds } from '../config/relay-settings.ts'
+import { defaultHstsSeconds, type RelaySettings } from '../config/relay-settings.ts'
 import { createDataPlane } from '../dataplane/create.ts'
-import { createLogger } from '../observe/log.ts'
+import { createLogger, type Logger } from '../observe/log.ts'
 import { Relay } from '../relay/relay.ts'
 import { exitCodes } from './exit.ts'
 import type { RelayCommandFlags } from './relay.ts'
-import { onStopSignals } from './signals.ts'
+import { onStopSignals, relayStopSignals } from './signals.ts'
 
 /**
  * Runs a relay until it is asked to stop. Resolves with the exit code; rejects with what an operator must know
  * (ERR_CONFIG, ERR_TOKENS_MISSING, ERR_CERTIFICATE, ERR_LISTEN).
  */
 export async function runRelay(flags: RelayCommandFlags): Promise<number> {
-  const settings = await relaySettings(
+  const settings = await settingsOf(flags)
+  const log = createLogger({ format: settings.logFormat, level: flags.logLevel })
+  let stop: () => void = () => undefined
+  const asked = new Promise<void>((resolve) => {
+    stop = resolve
+  })
+  // Heard from the start on: who stops a relay that is still starting wants it to stop, too.
+  const signals = onStopSignals((signal) => {
+    log.info('relay.stopping', { signal })
+    stop()
+  }, relayStopSignals)
+  let relay: Relay | undefined
+  const reload = (): void => void reloadTokens(flags, relay, log)
+  process.on('SIGHUP', reload)
+  // Sockets of the native data plane do not hold the event loop.
+  const alive = setInterval(() => undefined, 2 ** 30)
+  try {
+    const dataPlane = createDataPlane()
+    relay = await Relay.start({ settings, dataPlane, log })
+    log.info('relay.started', { dataPlane: dataPlane.kind, mode: dataPlane.mode, domain: settings.domain })
+    if (settings.open) log.warn('relay.open', {}, 'anybody may open tunnels here')
+    await asked
+    await relay.stop()
+    return exitCodes.ok
+  } finally {
+    signals.dispose()
+    process.off('SIGHUP', reload)
+    clearInterval(alive)
+  }
+}
+
+async function settingsOf(flags: RelayCommandFlags): Promise<RelaySettings> {
+  return await relaySettings(
     {
       tunnel_addr: flags.tunnelAddr,
       http_addr: flags.httpAddr,
@@ -33,28 +65,15 @@ export async function runRelay(flags: RelayCommandFlags): Promise<number> {
     },
     flags.config,
   )
-  const log = createLogger({ format: settings.logFormat, level: flags.logLevel })
-  let stop: () => void = () => undefined
-  const asked = new Promise<void>((resolve) => {
-    stop = resolve
-  })
-  // Heard from the start on: who stops a relay that is still starting wants it to stop, too.
-  const signals = onStopSignals((signal) => {
-    log.info('relay.stopping', { signal })
-    stop()
-  })
-  // Sockets of the native data plane do not hold the event loop.
-  const alive = setInterval(() => undefined, 2 ** 30)
+}
+
+/** SIGHUP: the tokens of config and tokens file count at once; all other settings only after a restart. */
+async function reloadTokens(flags: RelayCommandFlags, relay: Relay | undefined, log: Logger): Promise<void> {
   try {
-    const dataPlane = createDataPlane()
-    const relay = await Relay.start({ settings, dataPlane, log })
-    log.info('relay.started', { dataPlane: dataPlane.kind, mode: dataPlane.mode, domain: settings.domain })
-    if (settings.open) log.warn('relay.open', {}, 'anybody may open tunnels here')
-    await asked
-    await relay.stop()
-    return exitCodes.ok
-  } finally {
-    signals.dispose()
-    clearInterval(alive)
+    const { tokens } = await settingsOf(flags)
+    await relay?.reloadTokens(tokens)
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    log.error('tokens.refused', { error: text }, 'the tokens stay as they were')
   }
 }

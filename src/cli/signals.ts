@@ -1,12 +1,17 @@
 import { exitCodes } from './exit.ts'
 
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** What ends a relay: to it SIGHUP means to read its settings again. */
+export const relayStopSignals = ['SIGINT', 'SIGTERM'] as const
 
 /**
- * Calls `stop` on the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. Ctrl-C under npm and
+ * Calls `stop` on the first of the signals (default SIGINT, SIGTERM, SIGHUP); a second one ends the process at once. Ctrl-C under npm and
  * shells can arrive twice within a moment (the terminal's and the parent's): those two are one.
  */
-export function onStopSignals(stop: (signal: string) => void): { dispose(): void } {
+export function onStopSignals(
+  stop: (signal: string) => void,
+  signals: readonly NodeJS.Signals[] = stopSignals,
+): { dispose(): void } {
   let firstAt = 0
   const handler = (signal: string): void => {
     if (firstAt === 0) {
@@ -16,10 +21,10 @@ export function onStopSignals(stop: (signal: string) => void): { dispose(): void
       process.exit(exitCodes.ok)
     }
   }
-  for (const name of stopSignals) process.on(name, handler)
+  for (const name of signals) process.on(name, handler)
   return {
     dispose: () => {
-      for (const name of stopSignals) process.off(name, handler)
+      for (const name of signals) process.off(name, handler)
     },
   }
 }

@@ -1,7 +1,13 @@
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { MillraceError } from '../errors.ts'
 import type { RelayFile } from './relay-schema.ts'
-import { defaultSettings, type RelayLimits, type RelaySettings, type TokenEntry } from './relay-settings.ts'
+import {
+  defaultSettings,
+  type RelayLimits,
+  type RelaySettings,
+  type TokenEntry,
+  tokensFileName,
+} from './relay-settings.ts'
 
 /** What the command line says; as the config file has it. */
 export type RelayFlags = Omit<RelayFile, 'limits' | 'tokens'>
@@ -20,9 +26,11 @@ export async function relaySettings(flags: RelayFlags, file: string | undefined)
     ...(given.tls_cert === undefined ? {} : { tls_cert: resolve(folder, given.tls_cert) }),
     ...(given.tls_key === undefined ? {} : { tls_key: resolve(folder, given.tls_key) }),
     ...(given.state_dir === undefined ? {} : { state_dir: resolve(folder, given.state_dir) }),
+    ...(given.tokens_file === undefined ? {} : { tokens_file: resolve(folder, given.tokens_file) }),
     ...(given.https_certs === undefined ? {} : { https_certs: resolveCertificates(folder, given.https_certs) }),
   }
-  return settingsOf({ ...given, ...paths, ...withoutUndefined(flags) })
+  const { tokenEntries } = await import('./token-entries.ts')
+  return settingsOf({ ...given, ...paths, ...withoutUndefined(flags) }, tokenEntries(given.tokens ?? []))
 }
 
 function resolveCertificates(
@@ -33,12 +41,13 @@ function resolveCertificates(
   return place.map(({ name, cert, key }) => ({ name, cert: resolve(folder, cert), key: resolve(folder, key) }))
 }
 
-function settingsOf(given: RelayFile): RelaySettings {
+function settingsOf(given: RelayFile, tokens: readonly TokenEntry[] = []): RelaySettings {
   const defaults = defaultSettings()
   const { tls_cert: cert, tls_key: key } = given
   if ((cert === undefined) !== (key === undefined)) {
     throw new MillraceError('ERR_CONFIG', 'tls_cert and tls_key belong together: give both or neither')
   }
+  const stateDir = given.state_dir ?? defaults.stateDir
   return {
     tunnelAddr: given.tunnel_addr ?? defaults.tunnelAddr,
     ...(given.http_addr === undefined ? {} : { httpAddr: given.http_addr }),
@@ -50,10 +59,11 @@ function settingsOf(given: RelayFile): RelaySettings {
     ...(given.https_certs === undefined ? {} : { httpsCerts: given.https_certs }),
     httpsRedirect: given.https_redirect ?? defaults.httpsRedirect,
     ...(given.hsts === undefined ? {} : { hstsSeconds: given.hsts }),
-    tokens: tokensOf(given),
+    tokens: [...tokens, ...namelessTokens(given)],
+    tokensFile: given.tokens_file ?? join(stateDir, tokensFileName),
     open: given.open ?? defaults.open,
     allowPlain: given.allow_plain ?? defaults.allowPlain,
-    stateDir: given.state_dir ?? defaults.stateDir,
+    stateDir,
     logFormat: given.log_format ?? defaults.logFormat,
     drainTimeoutMs: given.drain_timeout === undefined ? defaults.drainTimeoutMs : given.drain_timeout * 1000,
     limits: limitsOf(given.limits, defaults.limits),
@@ -61,13 +71,8 @@ function settingsOf(given: RelayFile): RelaySettings {
 }
 
 /** Hashes without a name are named after their first digits. */
-function tokensOf({ tokens = [], token_sha256 = [] }: RelayFile): readonly TokenEntry[] {
-  const named = tokens.map(({ name, sha256, hostnames }) => ({
-    name,
-    sha256,
-    ...(hostnames === undefined ? {} : { hostnames }),
-  }))
-  return [...named, ...token_sha256.map((sha256) => ({ name: `sha256:${sha256.slice(0, 8)}`, sha256 }))]
+function namelessTokens({ token_sha256 = [] }: RelayFile): readonly TokenEntry[] {
+  return token_sha256.map((sha256) => ({ name: `sha256:${sha256.slice(0, 8)}`, sha256 }))
 }
 
 function limitsOf(given: RelayFile['limits'], defaults: RelayLimits): RelayLimits {
@@ -85,6 +90,8 @@ function limitsOf(given: RelayFile['limits'], defaults: RelayLimits): RelayLimit
     proxyHeaderMs: given?.proxy_header_ms ?? defaults.proxyHeaderMs,
     pendingVisitors: given?.pending_visitors ?? defaults.pendingVisitors,
     remembered: given?.remembered ?? defaults.remembered,
+    loginFailures: given?.login_failures ?? defaults.loginFailures,
+    loginAddresses: given?.login_addresses ?? defaults.loginAddresses,
   }
 }
 

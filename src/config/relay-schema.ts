@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { parsePortRange, validateHostname } from '../net/address.ts'
+import { parsePortRange } from '../net/address.ts'
 import { parseNetworks } from '../net/networks.ts'
+import { parsed } from './parsed.ts'
 import {
   defaultHstsSeconds,
   maxHstsSeconds,
@@ -8,32 +9,9 @@ import {
   parseDomain,
   parseListenAddress,
 } from './relay-settings.ts'
-
-/** A string that `parse` understands; what it throws is the issue's message. */
-function parsed<T>(parse: (text: string) => T) {
-  return z.string().transform((text, context) => {
-    try {
-      return parse(text)
-    } catch (error) {
-      context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
-      return z.NEVER
-    }
-  })
-}
+import { tokenHash, tokenList } from './token-schema.ts'
 
 const listenAddress = parsed(parseListenAddress)
-const sha256 = z
-  .string()
-  .regex(/^[0-9a-f]{64}$/i, 'expected the SHA-256 of a token: 64 hex digits')
-  .transform((text) => text.toLowerCase())
-const hostPattern = parsed((text) =>
-  text.startsWith('*.') ? `*.${validateHostname(text.slice(2))}` : validateHostname(text),
-)
-const token = z.strictObject({
-  name: z.string().min(1).max(100),
-  sha256,
-  hostnames: z.array(hostPattern).optional(),
-})
 const path = z.string().min(1)
 const network = parsed((text) => {
   parseNetworks([text])
@@ -77,6 +55,8 @@ const limits = z.strictObject({
   proxy_header_ms: ms.optional(),
   pending_visitors: count.optional(),
   remembered: count.optional(),
+  login_failures: count.optional(),
+  login_addresses: count.optional(),
 })
 
 /** The relay's config file: the long flags with `_` for `-`, and what has no flag. Unknown keys are errors. */
@@ -94,8 +74,9 @@ export const relaySchema = z.strictObject({
   https_certs: certificatePlace.optional(),
   https_redirect: z.boolean().optional(),
   hsts: hsts.optional(),
-  token_sha256: z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(sha256)).optional(),
-  tokens: z.array(token).optional(),
+  token_sha256: z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(tokenHash)).optional(),
+  tokens: tokenList.optional(),
+  tokens_file: path.optional(),
   open: z.boolean().optional(),
   allow_plain: z.boolean().optional(),
   state_dir: path.optional(),

@@ -4,14 +4,48 @@ import { isAbsolute, join } from 'node:path'
 import { type HostPort, type PortRange, parseHostPort, validateHostname } from '../net/address.ts'
 import type { LogFormat } from '../observe/log.ts'
 
-/** A token's entry in the relay's config: never the token itself. */
+/** What a token may open tunnels for. */
+export const tokenProtocols = ['http', 'https', 'tcp', 'tls'] as const
+/** One of {@link tokenProtocols}. */
+export type TokenProtocol = (typeof tokenProtocols)[number]
+
+/** Names of tokens: printable ASCII, 1 to 100 characters. */
+export const tokenNamePattern = /^[\x21-\x7e](?:[\x20-\x7e]{0,98}[\x21-\x7e])?$/
+
+/** The tokens file within the state directory, unless `tokens_file` says another. */
+export const tokensFileName = 'tokens.yaml'
+
+/** A token's entry in the relay's config or tokens file: never the token itself. What is absent is not limited. */
 export interface TokenEntry {
   /** What logs call it. */
   readonly name: string
   /** SHA-256 of the token, 64 hex digits. */
   readonly sha256: string
-  /** The host names that its agents may ask for: whole names, or `*.suffix` for all below it. Absent: any. */
+  /**
+   * The host names that its agents may ask for, lower case. `*` stands for characters of one label, a leading `**.` for
+   * one label or more. With `subdomains` either is enough; ERR_TUNNEL_HOST otherwise.
+   */
   readonly hostnames?: readonly string[]
+  /** The same below the relay's domain. */
+  readonly subdomains?: readonly string[]
+  /** The ports of its TCP tunnels, ERR_TUNNEL_PORT otherwise. */
+  readonly tcpPorts?: readonly PortRange[]
+  /** The protocols of its tunnels, ERR_TOKEN_PROTOCOL otherwise. */
+  readonly protocols?: readonly TokenProtocol[]
+  /** Agents connected at once. Beyond: ERR_TOKEN_SESSIONS, the connection is closed and the agent tries again. */
+  readonly sessions?: number
+  /** Tunnels of all its agents. Beyond: ERR_TOKEN_TUNNELS. */
+  readonly tunnels?: number
+  /** Visitors of all its tunnels at once. Beyond: ERR_TOKEN_CONNECTIONS (HTTP 503, TCP reset). */
+  readonly connections?: number
+  /** Bytes per second of all its visitors together, both directions. */
+  readonly bandwidth?: number
+  /** The networks (CIDR) that its agents may come from. */
+  readonly networks?: readonly string[]
+  /** From when on it is worth nothing, ms since 1970. */
+  readonly expires?: number
+  /** Worth nothing now. Default false. */
+  readonly disabled?: boolean
 }
 
 /** One certificate of the public fronts, by its files. */
@@ -52,6 +86,13 @@ export interface RelayLimits {
   readonly pendingVisitors: number
   /** Addresses remembered for agents that come back; the least recently used is forgotten first. */
   readonly remembered: number
+  /**
+   * Failed logins of one address (IPv6: one /64) before it has to wait, from 1 s up to 5 minutes. Logins meanwhile:
+   * ERR_LOGIN_BACKOFF, the connection is closed.
+   */
+  readonly loginFailures: number
+  /** Addresses whose failed logins are counted; the one that failed longest ago is forgotten first. */
+  readonly loginAddresses: number
 }
 
 /** Everything that the operator can say about a relay. */
@@ -77,6 +118,8 @@ export interface RelaySettings {
   /** Answers over https tell browsers to use nothing else for so many seconds (RFC 6797). Absent: they don't. */
   readonly hstsSeconds?: number
   readonly tokens: readonly TokenEntry[]
+  /** More tokens, followed live; need not be there. */
+  readonly tokensFile: string
   /** Lets agents in without a known token. */
   readonly open: boolean
   /** Accepts plain proxy connections (extension `plain`). */
@@ -103,6 +146,8 @@ export const defaultLimits: RelayLimits = {
   proxyHeaderMs: 5_000,
   pendingVisitors: 4096,
   remembered: 10_000,
+  loginFailures: 5,
+  loginAddresses: 10_000,
 }
 
 /** What `hsts` means without a number, seconds: a year, as browsers' preload lists ask for. */
@@ -137,6 +182,7 @@ export function defaultSettings(env: NodeJS.ProcessEnv = process.env): RelaySett
     proxyProtocolFrom: [],
     httpsRedirect: false,
     tokens: [],
+    tokensFile: join(defaultStateDir(env), tokensFileName),
     open: false,
     allowPlain: false,
     stateDir: defaultStateDir(env),

@@ -3,19 +3,12 @@ import type { Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import type { Logger } from '../observe/log.ts'
 import { readMessage, writeMessage } from '../wire/codec.ts'
-import {
-  announcedRelease,
-  maxFrame,
-  maxLiveTickets,
-  maxTicketsPerReqProxy,
-  ping2IntervalMs,
-  ping2SilenceMs,
-  protocolVersion,
-  silenceMs,
-} from '../wire/limits.ts'
+import { maxFrame, maxLiveTickets, ping2IntervalMs, ping2SilenceMs, silenceMs } from '../wire/limits.ts'
 import type { Extension, Message, ReqTunnel, UnknownMessage } from '../wire/messages.ts'
 import { TicketBook } from '../wire/tickets.ts'
+import { welcome } from './auth-answer.ts'
 import { ProxyPool } from './proxy-pool.ts'
+import { proxyRequests } from './proxy-requests.ts'
 import type { Registrar } from './registrar.ts'
 import { type SessionEnd, sessionEndOf } from './session-end.ts'
 import type { Identity } from './tokens.ts'
@@ -62,6 +55,7 @@ export class ControlSession implements TunnelOwner {
     this.#extensions = new Set(options.extensions)
     this.clientId = options.clientId
     this.identity = options.identity
+    this.identity.addSession()
     const { pool: limit, waiters, waiterTimeoutMs } = options.limits
     this.pool = new ProxyPool({
       limit,
@@ -77,10 +71,6 @@ export class ControlSession implements TunnelOwner {
     return this.identity.key
   }
 
-  mayHave(host: string): boolean {
-    return this.identity.mayHave(host)
-  }
-
   get closed(): boolean {
     return this.#closed
   }
@@ -92,19 +82,15 @@ export class ControlSession implements TunnelOwner {
   /** Answers the agent's Auth, asks for a first proxy connection as 1.x relays do, and serves until the end. */
   start(): void {
     const { endpoint, extensions } = this.#options
-    writeMessage(endpoint, {
-      type: 'AuthResp',
-      Version: protocolVersion,
-      MmVersion: announcedRelease,
-      ClientId: this.clientId,
-      Error: '',
-      ...(extensions === undefined ? {} : { Extensions: extensions }),
-    })
+    writeMessage(endpoint, welcome(this.clientId, extensions))
     this.pool.open()
     this.#serve().catch((error: unknown) => this.#fail(error))
   }
 
-  /** Takes a proxy connection of this agent in. Throws ERR_PROXY_REFUSED or ERR_POOL_LIMIT; it is then the caller's. */
+  /**
+   * Takes a proxy connection of this agent in. Throws ERR_PROXY_REFUSED, ERR_TOKEN_* or ERR_POOL_LIMIT; it is then the
+   * caller's.
+   */
   acceptProxy(proxy: Endpoint, ticket: string | undefined): void {
     if (this.knows('ticket') && (ticket === undefined || !this.#tickets.redeem(ticket))) {
       throw new MillraceError(
@@ -115,6 +101,8 @@ export class ControlSession implements TunnelOwner {
     if (!proxy.encrypted && !this.knows('plain')) {
       throw new MillraceError('ERR_PROXY_REFUSED', 'it is plain, which was not negotiated')
     }
+    const problem = this.identity.problem(Date.now(), proxy.remote)
+    if (problem !== undefined) throw new MillraceError(problem)
     if (!this.pool.offer(proxy)) throw new MillraceError('ERR_POOL_LIMIT', `${this.#options.limits.pool}`)
   }
 
@@ -132,6 +120,21 @@ export class ControlSession implements TunnelOwner {
     this.pool.tick()
   }
 
+  /** Gives up what the token does not allow any more: the session as a whole, or single tunnels. */
+  enforce(): void {
+    const { endpoint, registrar } = this.#options
+    const problem = this.identity.problem(Date.now(), endpoint.remote)
+    if (problem !== undefined) {
+      this.close('revoked', problem)
+      return
+    }
+    for (const tunnel of this.tunnels) {
+      if (this.identity.permits(tunnel)) continue
+      registrar.release(tunnel, 'revoked')
+      if (this.knows('close')) this.#send({ type: 'TunnelClosed', Url: tunnel.url, Reason: 'revoked' })
+    }
+  }
+
   /** The relay itself was stopped for so long, ms: silence in that time says nothing about the agent. */
   pardon(stoppedMs: number): void {
     this.#heardAt += stoppedMs
@@ -147,6 +150,7 @@ export class ControlSession implements TunnelOwner {
   close(reason: SessionEnd, detail = ''): void {
     if (this.#closed) return
     this.#closed = true
+    this.identity.removeSession()
     const { endpoint, log, onClose, registrar } = this.#options
     for (const tunnel of this.tunnels) registrar.release(tunnel, reason)
     this.pool.close()
@@ -202,7 +206,8 @@ export class ControlSession implements TunnelOwner {
     } catch (error) {
       if (this.#closed) return
       if (!(error instanceof MillraceError)) throw error
-      this.#options.log.info('tunnel.refused', { code: error.code, error: error.message })
+      const { name: agent } = this.identity
+      this.#options.log.info('tunnel.refused', { audit: 'refused', agent, code: error.code, error: error.message })
       // 1.x relays leave the id out. Ours have several requests under way and must know which one failed.
       const ReqId = this.#options.extensions === undefined ? '' : request.ReqId
       this.#send({ type: 'NewTunnel', ReqId, Url: '', Protocol: '', Error: error.message })
@@ -219,14 +224,7 @@ export class ControlSession implements TunnelOwner {
   }
 
   #requestProxies(count: number): void {
-    if (!this.knows('ticket')) {
-      for (let i = 0; i < count; i++) this.#send({ type: 'ReqProxy' })
-      return
-    }
-    for (let left = count; left > 0; left -= maxTicketsPerReqProxy) {
-      const Tickets = Array.from({ length: Math.min(left, maxTicketsPerReqProxy) }, () => this.#tickets.issue())
-      this.#send({ type: 'ReqProxy', Tickets })
-    }
+    for (const message of proxyRequests(count, this.knows('ticket') ? this.#tickets : undefined)) this.#send(message)
   }
 
   #skip(type: string): void {

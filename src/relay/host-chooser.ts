@@ -32,7 +32,7 @@ export class HostChooser {
     const { registry } = this.#options
     const asked = this.#asked(request)
     if (asked !== undefined) {
-      if (!owner.mayHave(asked)) throw new MillraceError('ERR_TUNNEL_HOST', asked)
+      if (!owner.identity.mayHave(asked)) throw new MillraceError('ERR_TUNNEL_HOST', asked)
       if (registry.isHostFree(asked, owner, protocols)) return asked
       const scheme = protocols[0] ?? 'http'
       throw new MillraceError('ERR_TUNNEL_TAKEN', webUrl(scheme, asked, frontPort(this.#options.ports, scheme) ?? 0))

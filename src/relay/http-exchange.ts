@@ -188,6 +188,7 @@ export class HttpExchange {
     })
     this.#unused = undefined
     this.#events.joined()
+    if (!this.#ended) route.onJoin?.(join)
     return join
   }
 
@@ -229,6 +230,7 @@ const proxyFailures: Readonly<Record<string, Page>> = {
   ERR_POOL_FULL: pageTexts.tunnelFull,
   ERR_JOIN_LIMIT: pageTexts.tunnelFull,
   ERR_RELAY_FULL: pageTexts.tunnelFull,
+  ERR_TOKEN_CONNECTIONS: pageTexts.tunnelFull,
 }
 
 const hstsField = 'Strict-Transport-Security'

@@ -1,4 +1,4 @@
-import type { DataPlane, Endpoint, JoinOptions, JoinResult } from '../dataplane/types.ts'
+import type { DataPlane, Endpoint, Join, JoinOptions, JoinResult } from '../dataplane/types.ts'
 import type { HttpLimits } from '../http/limits.ts'
 import type { Logger } from '../observe/log.ts'
 
@@ -12,10 +12,12 @@ export interface HttpRoute {
   readonly joinOptions: JoinOptions
   /**
    * Resolves with a proxy connection on which StartProxy has been written; from then on it is the front's. Rejects
-   * with a MillraceError: ERR_POOL_TIMEOUT gives the visitor a 504, ERR_POOL_FULL, ERR_JOIN_LIMIT and ERR_RELAY_FULL a 503,
-   * everything else a 502.
+   * with a MillraceError: ERR_POOL_TIMEOUT gives the visitor a 504, ERR_POOL_FULL, ERR_JOIN_LIMIT, ERR_RELAY_FULL and
+   * ERR_TOKEN_CONNECTIONS a 503, everything else a 502.
    */
   openProxy(visitor: Endpoint): Promise<Endpoint>
+  /** Called with each join that begins, unless it has ended already. Must not throw. */
+  onJoin?(join: Join): void
   /** Called once for each join, at its end. A is the visitor; heads count. Must not throw. */
   onJoinEnd(result: JoinResult, visitor: Endpoint): void
   /**

@@ -2,14 +2,16 @@ import type { RelaySettings } from '../config/relay-settings.ts'
 import type { Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import { formatAddress } from '../net/address.ts'
-import type { Logger } from '../observe/log.ts'
+import type { LogFields, Logger } from '../observe/log.ts'
 import { printable } from '../printable.ts'
 import { writeMessage } from '../wire/codec.ts'
-import { announcedRelease, protocolVersion } from '../wire/limits.ts'
+import { protocolVersion } from '../wire/limits.ts'
 import { type Auth, type Extension, negotiate } from '../wire/messages.ts'
+import { refusal } from './auth-answer.ts'
 import type { ControlRegistry } from './control-registry.ts'
 import { ControlSession } from './control-session.ts'
 import type { Registrar } from './registrar.ts'
+import { LoginBackoff } from './token-backoff.ts'
 import type { TokenBook } from './tokens.ts'
 
 /** What a login works with. */
@@ -25,10 +27,13 @@ export interface LoginOptions {
 export class Login {
   readonly #options: LoginOptions
   readonly #supported: readonly Extension[]
+  readonly #backoff: LoginBackoff
   #count = 0
 
   constructor(options: LoginOptions) {
     this.#options = options
+    const { loginFailures: failures, loginAddresses: addresses } = options.settings.limits
+    this.#backoff = new LoginBackoff({ failures, addresses })
     const plain = options.settings.allowPlain ? (['plain'] as const) : []
     this.#supported = ['ticket', ...plain, 'close', 'drain', 'ping2', 'tls', 'origin', 'terminate']
   }
@@ -40,17 +45,34 @@ export class Login {
       this.#refuse(endpoint, new MillraceError('ERR_AUTH_VERSION', JSON.stringify(printable(auth.Version))))
       return
     }
+    const now = performance.now()
+    const { remote } = endpoint
+    const host = remote.family === 'unix' ? '' : remote.host
+    const waitMs = this.#backoff.waitMs(host, now)
+    if (waitMs > 0) {
+      // Before the token is looked at: otherwise guessing would go on.
+      this.#dismiss(endpoint, new MillraceError('ERR_LOGIN_BACKOFF', `${Math.ceil(waitMs / 1000)}`))
+      return
+    }
     const identity = tokens.identify(auth.User)
-    if (identity === undefined) {
-      this.#refuse(endpoint, new MillraceError('ERR_AUTH_TOKEN'))
+    const problem = identity === undefined ? 'ERR_AUTH_TOKEN' : identity.problem(Date.now(), remote)
+    if (identity === undefined || problem !== undefined) {
+      this.#backoff.failed(host, now)
+      this.#refuse(endpoint, new MillraceError('ERR_AUTH_TOKEN'), {
+        code: problem,
+        ...(identity === undefined ? {} : { agent: identity.name }),
+      })
       return
     }
     const { clientId, evicts } = sessions.admit(auth.ClientId, identity)
-    if (evicts === undefined && sessions.size >= settings.limits.sessions) {
-      // It may pass, and an Error would be final to a 1.x agent: it is to come back.
-      endpoint.destroy()
-      const error = new MillraceError('ERR_SESSION_LIMIT', `${settings.limits.sessions}`)
-      log.warn('connection.refused', { remote: formatAddress(endpoint.remote), code: error.code, error: error.message })
+    try {
+      identity.checkSessions(evicts !== undefined)
+      if (evicts === undefined && sessions.size >= settings.limits.sessions) {
+        throw new MillraceError('ERR_SESSION_LIMIT', `${settings.limits.sessions}`)
+      }
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error
+      this.#dismiss(endpoint, error, { agent: identity.name })
       return
     }
     evicts?.close('evicted')
@@ -68,6 +90,7 @@ export class Login {
     })
     sessions.add(session)
     log.info('agent.connected', {
+      audit: 'login',
       session: this.#count,
       remote: formatAddress(endpoint.remote),
       agent: identity.name,
@@ -84,16 +107,22 @@ export class Login {
     return common.includes('ticket') ? common : common.filter((name) => name !== 'plain')
   }
 
-  #refuse(endpoint: Endpoint, error: MillraceError): void {
-    writeMessage(endpoint, {
-      type: 'AuthResp',
-      Version: protocolVersion,
-      MmVersion: announcedRelease,
-      ClientId: '',
-      Error: error.message,
-    })
+  /** It may pass, and an Error would be final to a 1.x agent: it is to come back. */
+  #dismiss(endpoint: Endpoint, error: MillraceError, more: LogFields = {}): void {
     endpoint.destroy()
+    this.#tell(endpoint, error, more)
+  }
+
+  /** `more` is for the log alone: the agent learns nothing of a token that it may not use. */
+  #refuse(endpoint: Endpoint, error: MillraceError, more: LogFields = {}): void {
+    writeMessage(endpoint, refusal(error.message))
+    endpoint.destroy()
+    this.#tell(endpoint, error, more)
+  }
+
+  #tell(endpoint: Endpoint, error: MillraceError, more: LogFields): void {
     const remote = formatAddress(endpoint.remote)
-    this.#options.log.warn('connection.refused', { remote, code: error.code, error: error.message })
+    const fields = { audit: 'refused', remote, code: error.code, error: error.message, ...more }
+    this.#options.log.warn('connection.refused', fields)
   }
 }

@@ -35,20 +35,38 @@ export class PortOpener {
    * ERR_TUNNEL_PORTS_USED.
    */
   async open(owner: TunnelOwner, wanted: number, onEndpoints: OnEndpoints): Promise<Listener> {
-    if (wanted !== 0) return await this.#openExactly(wanted, onEndpoints)
+    if (wanted !== 0) {
+      if (this.#inRange(wanted) && !owner.identity.mayUsePort(wanted)) {
+        throw new MillraceError('ERR_TUNNEL_PORT', `${wanted} is not one that the token allows`)
+      }
+      return await this.#openExactly(wanted, onEndpoints)
+    }
     for (const port of this.#options.affinity.recall(owner, 'port', this.#options.byToken)) {
+      if (!owner.identity.mayUsePort(Number(port))) continue
       const listener = await this.#tryToOpen(Number(port), onEndpoints)
       if (listener !== undefined) return listener
     }
-    const { range } = this.#options
-    if (range === undefined) return await this.#openExactly(0, onEndpoints)
-    const size = range.last - range.first + 1
-    const start = randomInt(size)
-    for (let i = 0; i < size; i++) {
-      const listener = await this.#tryToOpen(range.first + ((start + i) % size), onEndpoints)
-      if (listener !== undefined) return listener
+    const ranges = this.#rangesOf(owner)
+    if (ranges === undefined) return await this.#openExactly(0, onEndpoints)
+    for (const { first, last } of ranges) {
+      const size = last - first + 1
+      const start = randomInt(size)
+      for (let i = 0; i < size; i++) {
+        const listener = await this.#tryToOpen(first + ((start + i) % size), onEndpoints)
+        if (listener !== undefined) return listener
+      }
     }
-    throw new MillraceError('ERR_TUNNEL_PORTS_USED', `${range.first}-${range.last}`)
+    const text = ranges.map(({ first, last }) => `${first}-${last}`).join(', ')
+    throw new MillraceError('ERR_TUNNEL_PORTS_USED', text === '' ? 'that the token allows' : text)
+  }
+
+  /** The ports that both the relay and the token allow; undefined = any. */
+  #rangesOf({ identity: { tcpPorts } }: TunnelOwner): readonly PortRange[] | undefined {
+    const { range } = this.#options
+    if (tcpPorts === undefined || range === undefined) return tcpPorts ?? (range === undefined ? undefined : [range])
+    return tcpPorts
+      .map(({ first, last }) => ({ first: Math.max(first, range.first), last: Math.min(last, range.last) }))
+      .filter(({ first, last }) => first <= last)
   }
 
   async #tryToOpen(port: number, onEndpoints: OnEndpoints): Promise<Listener | undefined> {

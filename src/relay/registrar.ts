@@ -26,7 +26,9 @@ export interface RegistrarOptions {
   readonly serve: (tunnel: Tunnel, visitor: Endpoint) => void
 }
 
-type TunnelAddress = Pick<TunnelOptions, 'protocol' | 'url' | 'address' | 'terminates'>
+type TunnelAddress = Pick<TunnelOptions, 'protocol' | 'url' | 'address' | 'asked' | 'terminates'>
+
+const isWeb = (protocol: TunnelProtocol): boolean => protocol === 'http' || protocol === 'https'
 
 /** Gives tunnels their public addresses and takes them back. */
 export class Registrar {
@@ -46,7 +48,7 @@ export class Registrar {
   }
 
   /**
-   * Opens one tunnel for each protocol of a request and tells `onTunnel` of each. Rejects with ERR_TUNNEL_*, ERR_HOSTNAME
+   * Opens one tunnel for each protocol of a request and tells `onTunnel` of each. Rejects with ERR_TUNNEL_*, ERR_TOKEN_*, ERR_HOSTNAME
    * or ERR_POOL_CLOSED (the owner left meanwhile) at the first that can't be had; those before it stay.
    */
   async register(owner: TunnelOwner, request: ReqTunnel, onTunnel: (tunnel: Tunnel) => void): Promise<void> {
@@ -57,10 +59,16 @@ export class Registrar {
       const { tunnelsPerSession } = this.#options.settings.limits
       if (owner.tunnels.size >= tunnelsPerSession) throw new MillraceError('ERR_TUNNEL_LIMIT', `${tunnelsPerSession}`)
       let tunnel: Tunnel
-      if (protocol === 'tcp') tunnel = await this.#openTcp(owner, request)
-      else {
-        host ??= this.#hosts.choose(owner, request, web)
-        tunnel = this.#openWeb(owner, request, protocol, host)
+      owner.identity.takeTunnel()
+      try {
+        if (protocol === 'tcp') tunnel = await this.#openTcp(owner, request)
+        else {
+          host ??= this.#hosts.choose(owner, request, web)
+          tunnel = this.#openWeb(owner, request, protocol, host)
+        }
+      } catch (error) {
+        owner.identity.freeTunnel()
+        throw error
       }
       this.#options.log.info('tunnel.up', { url: tunnel.url })
       onTunnel(tunnel)
@@ -71,6 +79,7 @@ export class Registrar {
   release(tunnel: Tunnel, reason: string): void {
     const { registry, log } = this.#options
     if (!tunnel.owner.tunnels.delete(tunnel)) return
+    tunnel.owner.identity.freeTunnel()
     registry.remove(tunnel)
     const listener = this.#listeners.get(tunnel)
     if (listener !== undefined) {
@@ -93,8 +102,13 @@ export class Registrar {
       throw new MillraceError('ERR_TUNNEL_PROTOCOL', JSON.stringify(printable(text)))
     }
     const { ports } = this.#options
-    const available = known.filter((name) => name === 'tcp' || frontPort(ports, name) !== undefined)
-    const [missing] = known.filter((name) => !available.includes(name))
+    const allowed = known.filter((name) => owner.identity.mayUse(name))
+    const forbidden = known.find((name) => !allowed.includes(name))
+    if (forbidden !== undefined && (forbidden === 'tcp' || forbidden === 'tls' || !allowed.some(isWeb))) {
+      throw new MillraceError('ERR_TOKEN_PROTOCOL', forbidden)
+    }
+    const available = allowed.filter((name) => name === 'tcp' || frontPort(ports, name) !== undefined)
+    const [missing] = allowed.filter((name) => !available.includes(name))
     if (missing !== undefined && (missing === 'tls' || !available.some((name) => name !== 'tcp'))) {
       throw new MillraceError('ERR_TUNNEL_FRONT', missing)
     }
@@ -103,9 +117,10 @@ export class Registrar {
 
   #openWeb(owner: TunnelOwner, request: ReqTunnel, protocol: WebProtocol, host: string): Tunnel {
     const url = webUrl(protocol, host, frontPort(this.#options.ports, protocol) ?? 0)
-    const tunnel = this.#make(owner, request, { protocol, url, address: host })
+    const asked = request.Hostname !== '' || request.Subdomain !== ''
+    const tunnel = this.#make(owner, request, { protocol, url, address: host, asked })
     // Only what we chose: who once asked for a name by itself doesn't expect it again without asking.
-    if (request.Hostname === '' && request.Subdomain === '') this.#remember(owner, 'host', host)
+    if (!asked) this.#remember(owner, 'host', host)
     return tunnel
   }
 

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { RelaySettings } from '../config/relay-settings.ts'
+import type { RelaySettings, TokenEntry } from '../config/relay-settings.ts'
 import type { Address, DataPlane, Endpoint, Listener } from '../dataplane/types.ts'
 import { formatAddress, type HostPort } from '../net/address.ts'
 import type { Logger } from '../observe/log.ts'
@@ -16,7 +16,7 @@ import { RelayCertificates } from './relay-certificates.ts'
 import { TcpFront } from './tcp-front.ts'
 import { Ticker } from './ticker.ts'
 import { TlsDoor, terminating } from './tls-door.ts'
-import { TokenBook } from './tokens.ts'
+import { TokenWarden } from './token-warden.ts'
 import type { Tunnel } from './tunnel.ts'
 import { TunnelPort } from './tunnel-port.ts'
 import { TunnelRegistry } from './tunnel-registry.ts'
@@ -47,30 +47,28 @@ export class Relay {
   readonly #registry = new TunnelRegistry()
   readonly #joins = new JoinBook()
   readonly #abort = new AbortController()
-  readonly #tokens: TokenBook
   readonly #affinity: Affinity
   readonly #listeners = new Map<RelayRole, Listener>()
   readonly #webFronts: WebFront[] = []
   readonly #gate: ProxyGate
   #certificates: RelayCertificates | undefined
   #door: TlsDoor | undefined
+  #warden: TokenWarden | undefined
   #ticker: Ticker | undefined
   #ticks = 0
   #saveFailed = false
   #stopping: Promise<void> | undefined
 
-  /** Throws ERR_TOKENS_MISSING. */
   constructor(options: RelayOptions) {
     const { settings, log } = options
     this.#gate = new ProxyGate(settings, log)
     this.#options = options
-    this.#tokens = new TokenBook(settings.tokens, settings.open)
     this.#affinity = new Affinity(settings.limits.remembered, join(settings.stateDir, 'affinity.json'))
   }
 
   /**
-   * Makes a relay and starts it: resolves when it listens everywhere. Rejects with ERR_TOKENS_MISSING, ERR_CERTIFICATE or
-   * ERR_LISTEN; nothing is left listening then.
+   * Makes a relay and starts it: resolves when it listens everywhere. Rejects with ERR_TOKENS_MISSING, ERR_CONFIG (the
+   * tokens file), ERR_CERTIFICATE or ERR_LISTEN; nothing is left listening then.
    */
   static async start(options: RelayOptions): Promise<Relay> {
     const relay = new Relay(options)
@@ -106,9 +104,19 @@ export class Relay {
     return this.#stopping
   }
 
+  /**
+   * Reads the tokens file again, and takes over the config's tokens. What a token doesn't allow any more ends at once: its
+   * sessions and tunnels, and with a token that is worthless its joins. Never rejects: a bad file changes nothing.
+   */
+  async reloadTokens(config: readonly TokenEntry[]): Promise<void> {
+    await this.#warden?.reload(config)
+  }
+
   async #start(): Promise<void> {
     const { settings, dataPlane, log } = this.#options
     const { limits } = settings
+    const warden = await TokenWarden.open({ settings, dataPlane, sessions: this.#sessions, log })
+    this.#warden = warden
     const certificates = await RelayCertificates.open(settings, log)
     this.#certificates = certificates
     await this.#affinity.load()
@@ -139,7 +147,7 @@ export class Relay {
         door.open(visitor, terminating(secured))
       },
     })
-    const login = new Login({ settings, tokens: this.#tokens, sessions: this.#sessions, registrar, log })
+    const login = new Login({ settings, tokens: warden.tokens, sessions: this.#sessions, registrar, log })
     const tunnelPort = new TunnelPort({
       dataPlane,
       certificate: () => certificates.tunnel,
@@ -193,6 +201,7 @@ export class Relay {
   }
 
   #tick(now: number, stoppedMs: number): void {
+    this.#warden?.tick()
     for (const session of this.#sessions) {
       if (stoppedMs > 0) session.pardon(stoppedMs)
       session.tick(now)
@@ -215,6 +224,7 @@ export class Relay {
 
   async #stop(drainMs: number): Promise<void> {
     this.#ticker?.stop()
+    this.#warden?.close()
     const closed = [...this.#listeners.values()].map((listener) => listener.close())
     for (const session of this.#sessions) session.drain()
     this.#gate.close()

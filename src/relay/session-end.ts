@@ -3,8 +3,18 @@ import { MillraceError } from '../errors.ts'
 /**
  * Why a control session ended, as `agent.disconnected` tells it. `ended`, `reset`: the agent did. `silent`: nothing was heard
  * from it. `evicted`: it came back on another connection. `protocol`: it broke the protocol. `overflow`: it did not read.
+ * `revoked`: its token may not have a session any more.
  */
-export type SessionEnd = 'ended' | 'reset' | 'silent' | 'evicted' | 'protocol' | 'overflow' | 'shutdown' | 'error'
+export type SessionEnd =
+  | 'ended'
+  | 'reset'
+  | 'silent'
+  | 'evicted'
+  | 'protocol'
+  | 'overflow'
+  | 'revoked'
+  | 'shutdown'
+  | 'error'
 
 /** The end that a failed read or write of the control connection means; `detail` is for people. */
 export function sessionEndOf(error: unknown): { readonly reason: SessionEnd; readonly detail: string } {

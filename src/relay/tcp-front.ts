@@ -52,14 +52,22 @@ export class TcpFront {
   #join(tunnel: Tunnel, visitor: Endpoint, proxy: Endpoint): void {
     let ended = false
     let join: Join | undefined
+    const { identity } = tunnel.owner
+    const { rate } = identity
     join = this.#dataPlane.join(visitor, proxy, {
+      ...(rate === undefined ? {} : { aToB: { rate }, bToA: { rate } }),
       onEnd: (result) => {
         ended = true
-        if (join !== undefined) this.#joins.delete(join)
+        if (join !== undefined) {
+          this.#joins.delete(join)
+          identity.removeJoin(join)
+        }
         tunnel.release()
         logJoinEnd(this.#log, { url: tunnel.url, result, visitorSide: 'a' })
       },
     })
-    if (!ended) this.#joins.add(join)
+    if (ended) return
+    this.#joins.add(join)
+    identity.addJoin(join)
   }
 }

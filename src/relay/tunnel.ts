@@ -7,20 +7,21 @@ import type { Extension } from '../wire/messages.ts'
 import type { AffinityOwner } from './affinity.ts'
 import { originOf } from './origin.ts'
 import type { OnProxy, ProxyPool, Waiter } from './proxy-pool.ts'
+import type { TokenAccount } from './token-account.ts'
 
 /** What visitors speak. */
 export type TunnelProtocol = 'tcp' | 'http' | 'https' | 'tls'
 
 /** Whose tunnels they are: an agent's control session. */
 export interface TunnelOwner extends AffinityOwner {
+  /** What its token allows. */
+  readonly identity: TokenAccount
   readonly pool: ProxyPool
   readonly tunnels: Set<Tunnel>
   /** Set once the session has ended: nothing may be registered for it any more. */
   readonly closed: boolean
   /** The extension was negotiated with the agent. */
   knows(extension: Extension): boolean
-  /** The token allows to ask for this host name (lower case). */
-  mayHave(host: string): boolean
 }
 
 /** The visitors of all tunnels of a relay together. */
@@ -39,6 +40,8 @@ export interface TunnelOptions {
   readonly url: string
   /** The host name (http, https, tls; lower case) or the port (tcp) that visitors use. */
   readonly address: string
+  /** The agent asked for the host name by itself. Default false. */
+  readonly asked?: boolean
   /** `user:pass` asked of HTTP visitors, '' = none. A secret. */
   readonly httpAuth: string
   /** Proxy connections of this tunnel may be plain TCP. */
@@ -57,6 +60,7 @@ export class Tunnel {
   readonly protocol: TunnelProtocol
   readonly url: string
   readonly address: string
+  readonly asked: boolean
   readonly httpAuth: string
   readonly plainAllowed: boolean
   readonly terminates: boolean
@@ -69,6 +73,7 @@ export class Tunnel {
     this.protocol = options.protocol
     this.url = options.url
     this.address = options.address
+    this.asked = options.asked ?? false
     this.httpAuth = options.httpAuth
     this.plainAllowed = options.plainAllowed
     this.terminates = options.terminates ?? false
@@ -84,7 +89,7 @@ export class Tunnel {
   /**
    * Gets a visitor a proxy connection on which StartProxy has been written. `onProxy` is called once, perhaps before
    * this returns: with the connection, and then {@link release} must follow once the visitor is done; or with the
-   * reason why there is none (ERR_JOIN_LIMIT, ERR_RELAY_FULL, ERR_POOL_*). The waiter, if any, is for {@link cancel}.
+   * reason why there is none (ERR_JOIN_LIMIT, ERR_RELAY_FULL, ERR_TOKEN_CONNECTIONS, ERR_POOL_*). The waiter, if any, is for {@link cancel}.
    */
   admit(visitor: Endpoint, onProxy: OnProxy): Waiter | undefined {
     if (this.#visitors >= this.#maxVisitors) {
@@ -93,6 +98,11 @@ export class Tunnel {
     }
     if (this.#all.now >= this.#all.most) {
       onProxy(new MillraceError('ERR_RELAY_FULL', `${this.#all.most}`))
+      return undefined
+    }
+    const full = this.owner.identity.takeVisitor()
+    if (full !== undefined) {
+      onProxy(full)
       return undefined
     }
     this.#visitors++
@@ -114,6 +124,7 @@ export class Tunnel {
   release(): void {
     this.#visitors--
     this.#all.now--
+    this.owner.identity.freeVisitor()
   }
 
   #startProxy(visitor: Endpoint): Buffer {

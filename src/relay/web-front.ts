@@ -132,10 +132,18 @@ export class WebFront {
 
   #route(tunnel: Tunnel): HttpRoute {
     const { log, signal } = this.#options
+    const { identity } = tunnel.owner
+    const { rate } = identity
     return {
       url: tunnel.url,
       httpAuth: tunnel.httpAuth,
-      joinOptions: { signal, halfClosedIdleMs: answerIdleMs },
+      joinOptions: {
+        signal,
+        halfClosedIdleMs: answerIdleMs,
+        ...(rate === undefined ? {} : { aToB: { rate }, bToA: { rate } }),
+        onEnd: (_, join) => identity.removeJoin(join),
+      },
+      onJoin: (join) => identity.addJoin(join),
       openProxy: (visitor) =>
         new Promise((resolve, reject) => {
           tunnel.admit(visitor, (proxy) => (proxy instanceof MillraceError ? reject(proxy) : resolve(proxy)))

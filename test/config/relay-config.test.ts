@@ -50,6 +50,17 @@ tokens:
   - name: laptop
     sha256: ${hash.toUpperCase()}
     hostnames: [A.example.com, "*.b.example.com"]
+    subdomains: [web-*]
+    tcp_ports: [20000-20010, 20022]
+    protocols: [http, tcp]
+    sessions: 1
+    tunnels: 2
+    connections: 3
+    bandwidth: 4
+    networks: [192.0.2.0/24]
+    expires: 2027-01-31
+    disabled: true
+tokens_file: more.yaml
 open: true
 allow_plain: true
 state_dir: state
@@ -69,6 +80,8 @@ limits:
   proxy_header_ms: 11
   pending_visitors: 9
   remembered: 10
+  login_failures: 12
+  login_addresses: 13
 `,
     )
     const folder = join(path, '..')
@@ -84,9 +97,27 @@ limits:
       httpsRedirect: true,
       hstsSeconds: 600,
       tokens: [
-        { name: 'laptop', sha256: hash, hostnames: ['a.example.com', '*.b.example.com'] },
+        {
+          name: 'laptop',
+          sha256: hash,
+          hostnames: ['a.example.com', '*.b.example.com'],
+          subdomains: ['web-*'],
+          tcpPorts: [
+            { first: 20_000, last: 20_010 },
+            { first: 20_022, last: 20_022 },
+          ],
+          protocols: ['http', 'tcp'],
+          sessions: 1,
+          tunnels: 2,
+          connections: 3,
+          bandwidth: 4,
+          networks: ['192.0.2.0/24'],
+          expires: Date.UTC(2027, 0, 31),
+          disabled: true,
+        },
         { name: 'sha256:cdcdcdcd', sha256: other },
       ],
+      tokensFile: join(folder, 'more.yaml'),
       open: true,
       allowPlain: true,
       stateDir: join(folder, 'state'),
@@ -106,6 +137,8 @@ limits:
         proxyHeaderMs: 11,
         pendingVisitors: 9,
         remembered: 10,
+        loginFailures: 12,
+        loginAddresses: 13,
       },
     })
   })
@@ -178,6 +211,13 @@ limits:
     ['a bad range', 'tcp_ports: 9-1\n', /:1:12: tcp_ports: not a range of ports/],
     ['a bad name', 'domain: a_b\n', /:1:9: domain: not a host name/],
     ['a bad hash', 'tokens:\n  - name: a\n    sha256: abc\n', /:3:13: tokens\.0\.sha256: .*64 hex digits/],
+    [
+      'a name twice',
+      `tokens:\n  - { name: a, sha256: ${hash} }\n  - { name: a, sha256: ${other} }\n`,
+      /:3:13: tokens\.1\.name: there is a token with this name/,
+    ],
+    ['a bad expiry', `tokens:\n  - { name: a, sha256: ${hash}, expires: soon }\n`, /expires: expected a day/],
+    ['a bad network', `tokens:\n  - { name: a, sha256: ${hash}, networks: [x] }\n`, /networks\.0: not an IP network/],
     ['a missing field', 'tokens:\n  - name: a\n', /:2:5: tokens\.0\.sha256: /],
     ['a limit of zero', 'limits: { waiters: 0 }\n', /:1:20: limits\.waiters: /],
     ['two faults', 'open: 1\nallow_plain: 2\n', /:1:7: open: .*; .*:2:14: allow_plain: /],

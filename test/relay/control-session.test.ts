@@ -4,6 +4,7 @@ import { defaultLimits } from '../../src/config/relay-settings.ts'
 import { silentLogger } from '../../src/observe/log.ts'
 import { ControlSession } from '../../src/relay/control-session.ts'
 import type { Registrar } from '../../src/relay/registrar.ts'
+import { TokenAccount } from '../../src/relay/token-account.ts'
 import { decodeFrame } from '../../src/wire/codec.ts'
 import type { Extension } from '../../src/wire/messages.ts'
 import { FakeEndpoint } from './fake-endpoint.ts'
@@ -15,7 +16,7 @@ function silentSession(extensions?: readonly Extension[]): { session: ControlSes
   const session = new ControlSession({
     endpoint,
     clientId: 'a'.repeat(32),
-    identity: { name: 'test', key: '', mayHave: () => true },
+    identity: new TokenAccount({ key: '' }),
     extensions,
     limits: defaultLimits,
     registrar: {} as Registrar,

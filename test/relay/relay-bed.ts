@@ -9,6 +9,7 @@ import {
   defaultSettings,
   type RelayLimits,
   type RelaySettings,
+  tokensFileName,
 } from '../../src/config/relay-settings.ts'
 import { createDataPlane } from '../../src/dataplane/create.ts'
 import { Relay, type RelayRole } from '../../src/relay/relay.ts'
@@ -51,6 +52,7 @@ export class RelayBed {
       httpAddr: { host: '127.0.0.1', port: 0 },
       httpsAddr: { host: '127.0.0.1', port: 0 },
       tokens: [{ name: 'test', sha256: sha256(token) }],
+      tokensFile: join(stateDir, tokensFileName),
       ...options,
       stateDir,
       limits: { ...defaultLimits, ...options.limits },

@@ -28,13 +28,25 @@ describe('TokenBook', () => {
   })
 
   it('allows the host names of a token, or any', () => {
-    const hostnames = ['own.example.com', '*.below.example.com']
-    const book = new TokenBook([{ name: 'a', sha256: sha256('a'), hostnames }], true)
+    const hostnames = ['own.example.com', '*.below.example.com', '**.all.example.com']
+    const subdomains = ['web-*']
+    const book = new TokenBook([{ name: 'a', sha256: sha256('a'), hostnames, subdomains }], true, {
+      domain: 'relay.example',
+    })
     const scoped = book.identify('a')
-    for (const host of ['own.example.com', 'x.below.example.com', 'x.y.below.example.com']) {
+    for (const host of ['own.example.com', 'x.below.example.com', 'x.y.all.example.com', 'web-1.relay.example']) {
       assert.equal(scoped?.mayHave(host), true, host)
     }
-    for (const host of ['below.example.com', 'xbelow.example.com', 'example.com', 'x.own.example.com']) {
+    for (const host of [
+      'below.example.com',
+      'xbelow.example.com',
+      'example.com',
+      'x.own.example.com',
+      'x.y.below.example.com',
+      'all.example.com',
+      'web.relay.example',
+      'web-1.other',
+    ]) {
       assert.equal(scoped?.mayHave(host), false, host)
     }
     assert.equal(book.identify('b')?.mayHave('example.com'), true)

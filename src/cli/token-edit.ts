@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto'
+import { chmod, chown, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { Document, isMap, isSeq, parseDocument } from 'yaml'
+import { parseConfig } from '../config/load.ts'
+import { tokensFileSchema } from '../config/token-schema.ts'
+import { readTokensFile } from '../config/tokens-file.ts'
+import { CommandFailure } from './exit.ts'
+
+/** An entry as the file has it. */
+export type RawEntry = Readonly<Record<string, unknown>> & { readonly name: string; readonly sha256: string }
+
+/** Adds an entry to a tokens file, comments and order kept. Rejects with ERR_CONFIG when it would be a bad one. */
+export async function addEntry(file: string, entry: RawEntry): Promise<void> {
+  const { text = '' } = await readTokensFile(file)
+  const old = parseDocument(text)
+  const document = isMap(old.contents) ? old : new Document({})
+  if (isSeq(document.get('tokens'))) document.addIn(['tokens'], document.createNode(entry))
+  else document.set('tokens', document.createNode([entry]))
+  const next = document.toString()
+  parseConfig(next, file, tokensFileSchema)
+  await replace(file, next)
+}
+
+/** Takes entries out by their names. Rejects with {@link CommandFailure} when there is none, and takes none out then. */
+export async function removeEntries(file: string, names: readonly string[]): Promise<void> {
+  const { text = '' } = await readTokensFile(file)
+  const document = parseDocument(text)
+  const tokens = document.get('tokens')
+  for (const name of names) {
+    const items = isSeq(tokens) ? tokens.items : []
+    const index = items.findIndex((item) => isMap(item) && item.get('name') === name)
+    if (index === -1) throw new CommandFailure(`there is no token ${JSON.stringify(name)} in ${file}`)
+    items.splice(index, 1)
+  }
+  await replace(file, document.toString())
+}
+
+/** The relay may run as another user than whoever administers it: root's files are given to the folder's owner. */
+export async function giveToOwner(file: string): Promise<void> {
+  if (process.getuid?.() !== 0) return
+  const { uid, gid } = await stat(dirname(file))
+  await chown(file, uid, gid)
+}
+
+async function replace(file: string, text: string): Promise<void> {
+  const temporary = `${file}.${randomBytes(4).toString('hex')}`
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    await writeFile(temporary, text, { mode: 0o600, flag: 'wx' })
+    const old = await stat(file).catch(() => undefined)
+    if (old !== undefined) await chmod(temporary, old.mode & 0o777)
+    if (old !== undefined && process.getuid?.() === 0) await chown(temporary, old.uid, old.gid)
+    else await giveToOwner(temporary)
+    await rename(temporary, file)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    const why = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+    throw new CommandFailure(`cannot write ${file} (${why})`, { cause: error })
+  }
+}
