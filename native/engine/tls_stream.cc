@@ -61,9 +61,11 @@ TlsIo TlsStream::handshake(TlsInput& input, TlsOutput& output) {
     end();
     return TlsIo::Progress;
   }
-  if (library_.SSL_get_error(ssl_, result) != openssl::kErrorWantRead) return fail();
+  const int error = library_.SSL_get_error(ssl_, result);
+  const bool said_close = error == openssl::kErrorZeroReturn;
+  if (error != openssl::kErrorWantRead && !said_close) return fail();
   end();
-  if (input.ended) return fail(TlsFault::Cut, "the peer was gone before the handshake was done");
+  if (input.ended || said_close) return fail(TlsFault::Cut, "the peer was gone before the handshake was done");
   return TlsIo::WantInput;
 }
 

@@ -197,6 +197,14 @@ TEST_CASE("tls hostile: an alert in the middle of the stream") {
   CHECK(shaking.server.stream->error().alert == 40);
 }
 
+TEST_CASE("tls hostile: close_notify before there is anything to close") {
+  // OpenSSL has no reason for that.
+  const auto client = TlsStream::client(client_context(client_options()), "localhost", "");
+  CHECK(feed(*client, "").io == TlsIo::WantInput);
+  CHECK(feed(*client, record(21, std::string{1, 0})).io == TlsIo::Failed);
+  CHECK(client->error().fault == TlsFault::Cut);
+}
+
 TEST_CASE("tls hostile: a storm of key updates ends, and updates between data do not") {
   TlsClientOptions ask = client_options();
   // Every record is followed by an update.
