@@ -78,6 +78,7 @@ inline constexpr long kApplicationVerification = 50;
 inline constexpr long kHostMismatch = 62;
 inline constexpr long kAddressMismatch = 64;
 inline constexpr unsigned kNoPartialWildcards = 0x4;
+inline constexpr unsigned long kPartialChain = 0x80000;
 // openssl/core.h
 inline constexpr unsigned kParameterText = 4;
 inline constexpr unsigned kParameterBytes = 5;

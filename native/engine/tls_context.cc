@@ -167,6 +167,8 @@ std::string TlsContext::use_roots(std::string_view pem) {
   X509_STORE* const store = library_.X509_STORE_new();
   if (store == nullptr) return with_reason(library_, "OpenSSL gave no store");
   library_.SSL_CTX_set_cert_store(context_, store);
+  // A certificate among them is trusted for itself, also when somebody else issued it.
+  if (library_.X509_STORE_set_flags(store, openssl::kPartialChain) != 1) return with_reason(library_, "OpenSSL gave no store");
   for (size_t i = 0; i < roots.size(); ++i) {
     if (library_.X509_STORE_add_cert(store, roots[i]) != 1) return with_reason(library_, "a certificate of the CA file is refused");
   }

@@ -85,6 +85,7 @@ using X509_VERIFY_PARAM = X509_VERIFY_PARAM_st;
   F(X509_STORE*, X509_STORE_new, ())                                                                           \
   F(void, X509_STORE_free, (X509_STORE*))                                                                      \
   F(int, X509_STORE_add_cert, (X509_STORE*, X509*))                                                            \
+  F(int, X509_STORE_set_flags, (X509_STORE*, unsigned long))                                                   \
   F(X509*, X509_STORE_CTX_get0_cert, (const X509_STORE_CTX*))                                                  \
   F(void, X509_STORE_CTX_set_error, (X509_STORE_CTX*, int))                                                    \
   F(int, X509_VERIFY_PARAM_set1_host, (X509_VERIFY_PARAM*, const char*, size_t))                               \

@@ -113,6 +113,7 @@ TEST_CASE("tls library: prototypes and constants are those of OpenSSL's headers"
   MILLRACE_EQUAL(kHostMismatch, X509_V_ERR_HOSTNAME_MISMATCH);
   MILLRACE_EQUAL(kAddressMismatch, X509_V_ERR_IP_ADDRESS_MISMATCH);
   MILLRACE_EQUAL(kNoPartialWildcards, static_cast<unsigned>(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS));
+  MILLRACE_EQUAL(kPartialChain, static_cast<unsigned long>(X509_V_FLAG_PARTIAL_CHAIN));
   MILLRACE_EQUAL(kParameterText, static_cast<unsigned>(OSSL_PARAM_UTF8_STRING));
   MILLRACE_EQUAL(kParameterBytes, static_cast<unsigned>(OSSL_PARAM_OCTET_STRING));
   MILLRACE_EQUAL(kBlockIvBytes, EVP_MAX_IV_LENGTH);

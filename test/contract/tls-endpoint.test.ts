@@ -145,6 +145,18 @@ together('TLS endpoints', () => {
     good.destroy('reset')
   })
 
+  contract('tls endpoint: a certificate given as the authority is trusted, whoever issued it', onTcp, async (bench) => {
+    const { plane } = bench.contestant
+    assert.ok(plane)
+    const trust = { kind: 'ca', pem: authority.localhost.cert } as const
+    const { endpoint, socket } = await endpointOf(bench)
+    const [good] = await Promise.all([
+      plane.secure(endpoint, { role: 'client', serverName: 'localhost', trust }),
+      nodeSession(socket, 'client', authority),
+    ])
+    good.destroy('reset')
+  })
+
   contract('tls endpoint: trust in nothing is trust in anybody, if the user says so', onTcp, async (bench) => {
     const { plane } = bench.contestant
     assert.ok(plane)
