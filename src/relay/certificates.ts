@@ -1,4 +1,4 @@
-import { createPrivateKey, webcrypto, X509Certificate } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type KeyObject, webcrypto, X509Certificate } from 'node:crypto'
 import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
@@ -13,6 +13,7 @@ export interface Certificate {
 }
 
 const dayMs = 86_400_000
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 const pemCertificate = /-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs
 /** It is pinned by hand (`--ca`), so it must not expire behind anybody's back. */
 const lifeMs = 3650 * dayMs
@@ -33,13 +34,15 @@ export async function loadCertificate(settings: RelaySettings, log: Logger): Pro
   return await readPair(certFile, keyFile)
 }
 
-/** Makes a self-signed certificate for the names; it is its own CA, so that agents can trust it by its file. */
-export async function makeCertificate(names: readonly string[]): Promise<Certificate> {
+/**
+ * Makes a self-signed certificate for the names; it is its own CA, so that agents can trust it by its file. `oldKey` (PEM) is
+ * used again if it is of our kind: agents may have pinned it.
+ */
+export async function makeCertificate(names: readonly string[], oldKey?: string): Promise<Certificate> {
   // Loaded only when needed: it takes longer than the rest of the relay. The library wants the polyfill to be there first.
   await import('reflect-metadata')
   const x509 = await import('@peculiar/x509')
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+  const keys = (await importKeys(oldKey)) ?? (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']))
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: [{ CN: ['millrace relay'] }],
     keys,
@@ -62,6 +65,26 @@ export async function makeCertificate(names: readonly string[]): Promise<Certifi
   return { cert: `${certificate.toString('pem')}\n`, key: key.export({ format: 'pem', type: 'pkcs8' }).toString() }
 }
 
+async function importKeys(pem: string | undefined): Promise<webcrypto.CryptoKeyPair | undefined> {
+  if (pem === undefined) return undefined
+  let key: KeyObject
+  try {
+    key = createPrivateKey(pem)
+  } catch {
+    // Damaged, and its certificate gone: nobody can miss it.
+    return undefined
+  }
+  if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') return undefined
+  const der = { format: 'der' } as const
+  const { subtle } = webcrypto
+  const pkcs8 = key.export({ ...der, type: 'pkcs8' })
+  const spki = createPublicKey(key).export({ ...der, type: 'spki' })
+  return {
+    privateKey: await subtle.importKey('pkcs8', pkcs8, algorithm, true, ['sign']),
+    publicKey: await subtle.importKey('spki', spki, algorithm, true, ['verify']),
+  }
+}
+
 /** The names that a relay's own certificate is for. */
 export function certificateNames(domain: string): readonly string[] {
   const own = isIP(domain) === 0 ? [domain, `*.${domain}`] : [domain]
@@ -78,7 +101,8 @@ async function whyMakeNew(certFile: string, keyFile: string, domain: string): Pr
 }
 
 async function makePair(certFile: string, keyFile: string, { domain, stateDir }: RelaySettings): Promise<void> {
-  const { cert, key } = await makeCertificate(certificateNames(domain))
+  // There is one where the certificate has expired, or is for another name.
+  const { cert, key } = await makeCertificate(certificateNames(domain), await readIfThere(keyFile))
   try {
     await mkdir(stateDir, { recursive: true })
     await replaceFile(keyFile, key, 0o600)

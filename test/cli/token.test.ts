@@ -24,7 +24,12 @@ describe('millrace token', () => {
     const relay = new Millrace(t, [
       'relay',
       ...place,
-      ...['--tunnel-addr', '127.0.0.1:0', '--http-addr', '127.0.0.1:0', '--log-format', 'json'],
+      '--tunnel-addr',
+      '127.0.0.1:0',
+      '--http-addr',
+      '127.0.0.1:0',
+      '--log-format',
+      'json',
     ])
     const { address } = await relay.line('relay.listening', (line) => line['role'] === 'tunnel')
     const enrolled = await millrace([
