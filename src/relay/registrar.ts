@@ -134,10 +134,13 @@ export class Registrar {
     })
     const { address } = listener
     const port = address.family === 'unix' ? 0 : address.port
-    if (owner.closed) {
+    // Session and permissions may have ended while the port was opened.
+    const allowed = owner.identity.permits({ protocol: 'tcp', address: `${port}`, asked: false })
+    if (owner.closed || !allowed) {
       this.#options.registry.leaving(port, listener.close())
       for (const visitor of early) visitor.destroy('reset')
-      throw new MillraceError('ERR_POOL_CLOSED')
+      if (owner.closed) throw new MillraceError('ERR_POOL_CLOSED')
+      throw new MillraceError('ERR_TUNNEL_PORT', `${port} is not one that the token allows`)
     }
     const terminates = owner.knows('terminate') && request.Terminate === true
     const url = (terminates ? tlsUrl : tcpUrl)(this.#options.settings.domain, port)

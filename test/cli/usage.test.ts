@@ -20,7 +20,7 @@ describe('the command line', () => {
       millrace(['--version']),
     ])
     assert.deepEqual([help.code, http.code, number.code], [0, 0, 0])
-    for (const command of ['relay', 'http', 'https', 'tls', 'tcp', 'token', 'doctor'])
+    for (const command of ['relay', 'http', 'https', 'tls', 'tcp', 'login', 'token', 'doctor'])
       assert.ok(help.stdout.includes(command))
     for (const flag of ['--relay', '--token-file', '--ca', '--subdomain', '--plain'])
       assert.ok(http.stdout.includes(flag))
