@@ -28,10 +28,17 @@ Direction::Direction(Worker& worker, Endpoint& source, Endpoint& sink, Direction
   else kept_.set(std::move(spec.head));
 }
 
-Direction::~Direction() { kill(); }
+Direction::~Direction() { drop(); }
 
 void Direction::kill() {
+  // Of what is not all out, the peer can read the records that are.
+  if (in_flight_ > 0 && sink_.socket.unsent()) in_flight_ -= sink_.socket.tls()->unsent_of(in_flight_);
+  if (in_flight_ > 0) deliver();
   set_streaming(false);
+  drop();
+}
+
+void Direction::drop() {
   kept_.clear();
   if (pending_ > 0) worker_.pipes.discard(pipe_);
   else worker_.pipes.give_back(pipe_);
@@ -63,12 +70,16 @@ void Direction::count(uint64_t bytes, bool by_splice) {
 // What is encrypted counts once the kernel has taken all of its ciphertext.
 void Direction::settle() {
   if (in_flight_ == 0 || sink_.socket.unsent()) return;
+  deliver();
+  last_progress_ = worker_.now;
+  blocked_since_ = kNever;
+}
+
+void Direction::deliver() {
   delivered_ += in_flight_;
   delivered_cell_.store(delivered_, std::memory_order_relaxed);
   worker_.stats.add(Stat::BytesTls, in_flight_);
   in_flight_ = 0;
-  last_progress_ = worker_.now;
-  blocked_since_ = kNever;
 }
 
 void Direction::count_caller_bytes(uint64_t bytes) {

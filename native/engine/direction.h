@@ -82,7 +82,9 @@ class Direction {
   bool leave_splice();
   void count(uint64_t bytes, bool by_splice);
   void settle();
+  void deliver();
   void discard();
+  void drop();
   void note_end();
   Outcome blocked();
   Outcome end(bool fin, bool last);

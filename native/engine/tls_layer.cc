@@ -105,6 +105,7 @@ Io TlsLayer::send(Socket& socket, const void* bytes, size_t length, size_t& move
   size_t before = 0;
   if (const Io io = flush(socket, before); io != Io::Progress) return io;
   const TlsRecords records = streaming_out_ ? TlsRecords::Full : TlsRecords::Small;
+  record_ = streaming_out_ ? TlsStream::kFullRecord : TlsStream::kSmallRecord;
   for (;;) {
     TlsOutput output{scratch_->output};
     const TlsIo done = stream_->write(output, {static_cast<const uint8_t*>(bytes), length}, records, moved);
@@ -118,6 +119,17 @@ Io TlsLayer::send(Socket& socket, const void* bytes, size_t length, size_t& move
     fail(socket);
     return Io::Failed;
   }
+}
+
+uint64_t TlsLayer::unsent_of(uint64_t plaintext) const {
+  uint64_t unsent = 0;
+  for (size_t ciphertext = output_.size(); ciphertext > 0 && unsent < plaintext;) {
+    // All records but the last are full.
+    const uint64_t record = unsent == 0 && plaintext % record_ != 0 ? plaintext % record_ : record_;
+    unsent += record;
+    ciphertext -= std::min<size_t>(ciphertext, record + stream_->record_overhead());
+  }
+  return std::min(unsent, plaintext);
 }
 
 Io TlsLayer::flush(Socket& socket, size_t& moved) {

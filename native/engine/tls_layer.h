@@ -51,6 +51,8 @@ class TlsLayer {
   // A receive may return something although the socket has nothing more.
   bool readable() const { return again_ || ended_ || !input_.empty(); }
   bool unsent() const { return !output_.empty(); }
+  // How much of the last `plaintext` bytes that were sent, by one call, lies in records that are not wholly out.
+  uint64_t unsent_of(uint64_t plaintext) const;
   bool truncated() const { return truncated_; }
   bool said_close() const { return said_close_; }
   // Whether bytes stream: full records, and OpenSSL keeps its buffers.
@@ -68,6 +70,7 @@ class TlsLayer {
   TlsScratch* scratch_ = nullptr;
   HeldBytes input_;   // ciphertext for which there was no room as plaintext
   HeldBytes output_;  // ciphertext that the kernel did not take
+  size_t record_ = 0;  // of the last send: the most plaintext in one
   bool again_ = true;   // the stream may have something without more input
   bool ended_ = false;  // the peer's FIN, or its close_notify
   bool truncated_ = false;

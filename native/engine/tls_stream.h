@@ -83,6 +83,8 @@ class TlsStream {
   // Of an established connection. '' where there is none.
   std::string_view protocol() const;
   const std::string& server_name() const { return connection_.server_name; }
+  // What each record adds to its plaintext, with AES-GCM.
+  size_t record_overhead() const { return tls13_ ? 22 : 29; }
   const char* version() const;
   const char* cipher() const;
   bool resumed() const;

@@ -283,6 +283,25 @@ TEST_CASE("tls joins: a sink that takes nothing holds its source back, and nothi
   CHECK(harness.ended(joined).b_to_a == bytes.size());
 }
 
+TEST_CASE("tls joins: cut in mid-stream, what counts is what the peer could read") {
+  Harness harness;
+  for (int round = 0; round < 8; ++round) {
+    Secured a = secure_server(harness, false, Family::Tcp, round % 2 == 0 ? 16'384 : 0);
+    Fd b;
+    const Joined joined = harness.start(a.id, harness.adopt_one(b));
+    const Bytes flow = pattern(12, 8'000'000);
+    std::thread sender([&] { send_all(b.get(), flow); });
+    const size_t taken = 100'000 + static_cast<size_t>(round) * 37'000;
+    const Received part = a.peer.receive(taken);
+    harness.engine.abort(a.id);
+    const JoinEnd end = harness.ended(joined);
+    sender.join();
+    CHECK(part.bytes.size() == taken);
+    CHECK(end.b_to_a >= taken);
+    CHECK(end.b_to_a <= flow.size());
+  }
+}
+
 TEST_CASE("tls endpoints: reads, writes and an orderly end") {
   Harness harness;
   Secured a = secure_server(harness);
