@@ -2,12 +2,14 @@ import { strict as assert } from 'node:assert'
 import { test } from 'node:test'
 import { MillraceError } from '../../src/errors.ts'
 import { contestants } from './harness/contestants.ts'
-import { contract, ended, joins, tcp, together, unix } from './harness/contract.ts'
+import { contract, ended, joins, tcp, tlsPairings, together, unix } from './harness/contract.ts'
 import type { Peer } from './harness/peer.ts'
 import { sleep } from './harness/wait.ts'
 
 const mebibyte = 1_048_576
-const where = { who: joins, on: [tcp, unix] }
+const part = 65_536
+const where = { who: joins, on: [tcp, unix, ...tlsPairings] }
+const onTcpAndTls = { who: joins, on: [tcp, ...tlsPairings] }
 const onTcp = { who: joins, on: [tcp] }
 
 /** How long it takes until `peer` has `total` bytes, ms. */
@@ -19,21 +21,21 @@ async function timeUntil(peer: Peer, total: number): Promise<number> {
 
 together('rate limits', () => {
   contract('contract/5 rate limit of one direction', where, async ({ contestant, open }) => {
-    const rate = contestant.plane?.rateLimit(mebibyte, 65_536)
+    const rate = contestant.plane?.rateLimit(part, 4_096)
     assert.ok(rate)
-    assert.equal(rate.bytesPerSecond, mebibyte)
-    assert.equal(rate.burst, 65_536)
+    assert.equal(rate.bytesPerSecond, part)
+    assert.equal(rate.burst, 4_096)
     const bed = await open({ aToB: { rate } })
-    void bed.a.send(mebibyte)
-    void bed.b.send(4 * mebibyte)
-    const [limited, free] = await Promise.all([timeUntil(bed.b, mebibyte), timeUntil(bed.a, 4 * mebibyte)])
-    // (1 MiB − 64 KiB) ÷ 1 MiB/s = 940 ms, less what the clock's ticks may give.
-    assert.ok(limited > 750 && limited < 10_000, `1 MiB at 1 MiB/s took ${limited} ms`)
-    // At the same rate its 4 MiB would take four times as long.
-    assert.ok(free < 3 * limited, `the other direction is free: ${free} ms beside ${limited} ms`)
+    void bed.a.send(part)
+    void bed.b.send(mebibyte)
+    const [limited, free] = await Promise.all([timeUntil(bed.b, part), timeUntil(bed.a, mebibyte)])
+    // (64 − 4) KiB ÷ 64 KiB/s = 940 ms, less what the clock's ticks may give.
+    assert.ok(limited > 750 && limited < 10_000, `64 KiB at 64 KiB/s took ${limited} ms`)
+    // At the same rate its 1 MiB would take sixteen times as long.
+    assert.ok(free < 10 * limited, `the other direction is free: ${free} ms beside ${limited} ms`)
     bed.a.end()
     bed.b.end()
-    await ended(bed, { reason: 'eof', aToB: mebibyte, bToA: 4 * mebibyte })
+    await ended(bed, { reason: 'eof', aToB: part, bToA: mebibyte })
   })
 
   contract('contract/5 burst of a rate limit', onTcp, async ({ contestant, open }) => {
@@ -54,25 +56,25 @@ together('rate limits', () => {
     await ended(bed, { reason: 'eof', aToB: 512 * 1024, bToA: 0 })
   })
 
-  contract('contract/5 a rate shared by two joins and both directions', onTcp, async ({ contestant, open }) => {
+  contract('contract/5 a rate shared by two joins and both directions', onTcpAndTls, async ({ contestant, open }) => {
     const rate = contestant.plane?.rateLimit(mebibyte, 65_536)
     assert.ok(rate)
     const one = await open({ aToB: { rate }, bToA: { rate } })
     const two = await open({ aToB: { rate } })
-    const part = 400_000
-    for (const peer of [one.a, one.b, two.a]) void peer.send(part)
-    const times = await Promise.all([one.b, one.a, two.b].map((peer) => timeUntil(peer, part)))
+    const each = 400_000
+    for (const peer of [one.a, one.b, two.a]) void peer.send(each)
+    const times = await Promise.all([one.b, one.a, two.b].map((peer) => timeUntil(peer, each)))
     const all = Math.max(...times)
     // Three parts less the burst: 1080 ms; unshared each would take 320 ms.
     assert.ok(all > 850 && all < 12_000, `took ${times.join(', ')} ms`)
     for (const bed of [one, two]) {
       bed.a.end()
       bed.b.end()
-      await ended(bed, { reason: 'eof', aToB: part })
+      await ended(bed, { reason: 'eof', aToB: each })
     }
   })
 
-  contract('contract/5 a limited direction still ends and half-closes', onTcp, async ({ contestant, open }) => {
+  contract('contract/5 a limited direction still ends and half-closes', onTcpAndTls, async ({ contestant, open }) => {
     const rate = contestant.plane?.rateLimit(400_000, 10_000)
     assert.ok(rate)
     const bed = await open({ aToB: { rate } })
