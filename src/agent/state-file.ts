@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { PidLock } from '../pid-lock.ts'
 
 /** An address that a relay gave to a tunnel that had asked for none in particular. */
 export interface TunnelAddress {
@@ -24,15 +25,14 @@ export interface AgentMemory {
  */
 export class StateFile {
   readonly #file: string
-  readonly #lock: string
-  #held = false
+  readonly #lock: PidLock
   #saving: Promise<void> = Promise.resolve()
 
   /** `purpose` tells agents apart: the relay's address and what the tunnels are. */
   constructor(folder: string, purpose: string) {
     const name = createHash('sha256').update(purpose).digest('hex').slice(0, 32)
     this.#file = join(folder, `agent-${name}.json`)
-    this.#lock = join(folder, `agent-${name}.lock`)
+    this.#lock = new PidLock(join(folder, `agent-${name}.lock`))
   }
 
   /**
@@ -41,8 +41,7 @@ export class StateFile {
    */
   async open(): Promise<AgentMemory | undefined> {
     await mkdir(join(this.#file, '..'), { recursive: true, mode: 0o700 })
-    if (!(await this.#take())) return undefined
-    this.#held = true
+    if (!(await this.#lock.take())) return undefined
     const saved: unknown = await readFile(this.#file, 'utf8')
       .then(JSON.parse)
       .catch(() => undefined)
@@ -51,18 +50,15 @@ export class StateFile {
 
   /** Saves, when this agent has the memory. Rejects with the system's error. */
   async save(memory: AgentMemory): Promise<void> {
-    if (!this.#held) return
+    if (!this.#lock.held) return
     this.#saving = this.#saving.catch(() => undefined).then(() => this.#write(memory))
     await this.#saving
   }
 
   /** Leaves the memory to the next agent. */
   async close(): Promise<void> {
-    if (!this.#held) return
-    this.#held = false
     await this.#saving.catch(() => undefined)
-    heldHere.delete(this.#lock)
-    await rm(this.#lock, { force: true })
+    await this.#lock.release()
   }
 
   async #write(memory: AgentMemory): Promise<void> {
@@ -75,53 +71,6 @@ export class StateFile {
       throw error
     }
   }
-
-  async #take(): Promise<boolean> {
-    for (let attempt = 0; attempt < 2; attempt++) {
-      if (heldHere.has(this.#lock)) return false
-      try {
-        await writeFile(this.#lock, `${process.pid} ${await birthOf(process.pid)}\n`, { mode: 0o600, flag: 'wx' })
-        heldHere.add(this.#lock)
-        return true
-      } catch (error) {
-        if (errnoOf(error) !== 'EEXIST') throw error
-      }
-      const [pid = '', birth = ''] = (await readFile(this.#lock, 'utf8').catch(() => '')).trim().split(' ')
-      if (Number(pid) !== process.pid && isAlive(Number(pid)) && (await birthOf(Number(pid))) === birth) return false
-      await rm(this.#lock, { force: true })
-    }
-    return false
-  }
-}
-
-const heldHere = new Set<string>()
-
-/** Tells a process from a later one with its number: boot and start time where Linux says them, '' elsewhere. */
-async function birthOf(pid: number): Promise<string> {
-  try {
-    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8')
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-    // proc(5): field 22, and the name in field 2 may contain anything.
-    const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
-    return `${boot.trim()}-${start}`
-  } catch {
-    return ''
-  }
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // EPERM: somebody else's process.
-    return errnoOf(error) === 'EPERM'
-  }
-}
-
-function errnoOf(error: unknown): unknown {
-  return error instanceof Error ? Reflect.get(error, 'code') : undefined
 }
 
 function parseMemory(saved: unknown): AgentMemory | undefined {

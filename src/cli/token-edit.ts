@@ -5,35 +5,41 @@ import { Document, isMap, isSeq, parseDocument } from 'yaml'
 import { parseConfig } from '../config/load.ts'
 import { tokensFileSchema } from '../config/token-schema.ts'
 import { readTokensFile } from '../config/tokens-file.ts'
+import { PidLock } from '../pid-lock.ts'
 import { CommandFailure } from './exit.ts'
+
+/** How long a command waits for another one's edit, ms. */
+const lockMs = 5_000
 
 /** An entry as the file has it. */
 export type RawEntry = Readonly<Record<string, unknown>> & { readonly name: string; readonly sha256: string }
 
 /** Adds an entry to a tokens file, comments and order kept. Rejects with ERR_CONFIG when it would be a bad one. */
 export async function addEntry(file: string, entry: RawEntry): Promise<void> {
-  const { text = '' } = await readTokensFile(file)
-  const old = parseDocument(text)
-  const document = isMap(old.contents) ? old : new Document({})
-  if (isSeq(document.get('tokens'))) document.addIn(['tokens'], document.createNode(entry))
-  else document.set('tokens', document.createNode([entry]))
-  const next = document.toString()
-  parseConfig(next, file, tokensFileSchema)
-  await replace(file, next)
+  await edit(file, (text) => {
+    const old = parseDocument(text)
+    const document = isMap(old.contents) ? old : new Document({})
+    if (isSeq(document.get('tokens'))) document.addIn(['tokens'], document.createNode(entry))
+    else document.set('tokens', document.createNode([entry]))
+    const next = document.toString()
+    parseConfig(next, file, tokensFileSchema)
+    return next
+  })
 }
 
 /** Takes entries out by their names. Rejects with {@link CommandFailure} when there is none, and takes none out then. */
 export async function removeEntries(file: string, names: readonly string[]): Promise<void> {
-  const { text = '' } = await readTokensFile(file)
-  const document = parseDocument(text)
-  const tokens = document.get('tokens')
-  for (const name of names) {
-    const items = isSeq(tokens) ? tokens.items : []
-    const index = items.findIndex((item) => isMap(item) && item.get('name') === name)
-    if (index === -1) throw new CommandFailure(`there is no token ${JSON.stringify(name)} in ${file}`)
-    items.splice(index, 1)
-  }
-  await replace(file, document.toString())
+  await edit(file, (text) => {
+    const document = parseDocument(text)
+    const tokens = document.get('tokens')
+    for (const name of names) {
+      const items = isSeq(tokens) ? tokens.items : []
+      const index = items.findIndex((item) => isMap(item) && item.get('name') === name)
+      if (index === -1) throw new CommandFailure(`there is no token ${JSON.stringify(name)} in ${file}`)
+      items.splice(index, 1)
+    }
+    return document.toString()
+  })
 }
 
 /** The relay may run as another user than whoever administers it: root's files are given to the folder's owner. */
@@ -43,10 +49,26 @@ export async function giveToOwner(file: string): Promise<void> {
   await chown(file, uid, gid)
 }
 
+/** One edit at a time: of two that read the same file, the later would undo the earlier. */
+async function edit(file: string, change: (text: string) => string): Promise<void> {
+  const lock = new PidLock(`${file}.lock`)
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    if (!(await lock.takeWithin(lockMs))) throw new CommandFailure(`${file} is being changed by another command`)
+  } catch (error) {
+    throw cannotWrite(file, error)
+  }
+  try {
+    const { text = '' } = await readTokensFile(file)
+    await replace(file, change(text))
+  } finally {
+    await lock.release()
+  }
+}
+
 async function replace(file: string, text: string): Promise<void> {
   const temporary = `${file}.${randomBytes(4).toString('hex')}`
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
     await writeFile(temporary, text, { mode: 0o600, flag: 'wx' })
     const old = await stat(file).catch(() => undefined)
     if (old !== undefined) await chmod(temporary, old.mode & 0o777)
@@ -55,7 +77,12 @@ async function replace(file: string, text: string): Promise<void> {
     await rename(temporary, file)
   } catch (error) {
     await rm(temporary, { force: true })
-    const why = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
-    throw new CommandFailure(`cannot write ${file} (${why})`, { cause: error })
+    throw cannotWrite(file, error)
   }
+}
+
+function cannotWrite(file: string, error: unknown): CommandFailure {
+  if (error instanceof CommandFailure) return error
+  const why = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+  return new CommandFailure(`cannot write ${file} (${why})`, { cause: error })
 }

@@ -52,8 +52,8 @@ describe('the state file of an agent', () => {
     await first.save(memory)
     await first.close()
     const [name = ''] = (await readdir(path)).filter((one) => one.endsWith('.json'))
-    for (const owner of ['4194304 gone\n', `${process.pid} an-earlier-one\n`, '', 'nonsense']) {
-      await writeFile(join(path, name.replace('.json', '.lock')), owner)
+    for (const owner of ['4194304.gone.0', `${process.pid}.an-earlier-one.0`, '', 'nonsense']) {
+      await writeFile(join(path, name.replace('.json', `.lock.${owner}`)), '')
       const next = new StateFile(path, 'purpose')
       assert.deepEqual(await next.open(), memory, owner)
       await next.close()

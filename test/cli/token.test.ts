@@ -1,6 +1,6 @@
 /** Tokens from the command line, with a relay and an agent as processes. */
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -120,6 +120,29 @@ describe('millrace token', () => {
     assert.match(bad.stderr, /not an IP network/)
     assert.equal((await millrace(['token', 'revoke', 'b', ...place])).code, 0)
     assert.equal((await millrace(['token', 'list', ...place])).stdout, 'fixed  disabled\n')
+  })
+})
+
+describe('simultaneous edits of the tokens file', () => {
+  it('lose nothing, and a lock left by a dead command holds nobody up', async (t) => {
+    const folder = await scratch(t)
+    const place = ['--state-dir', folder]
+    await writeFile(join(folder, 'tokens.yaml.lock.999999999.gone.0'), '')
+    const names = ['a', 'b', 'c', 'd']
+    const made = await Promise.all(names.map((name) => millrace(['token', 'new', '--name', name, ...place])))
+    assert.deepEqual(
+      made.map(({ code, stderr }) => [code, stderr]),
+      names.map(() => [0, '']),
+    )
+    const gone = await Promise.all(['b', 'd'].map((name) => millrace(['token', 'revoke', name, ...place])))
+    assert.deepEqual(
+      gone.map(({ code }) => code),
+      [0, 0],
+    )
+    const { stdout } = await millrace(['token', 'list', '--json', ...place])
+    const left = (JSON.parse(stdout) as readonly { name: string }[]).map(({ name }) => name).sort()
+    assert.deepEqual(left, ['a', 'c'])
+    assert.deepEqual(await readdir(folder), ['tokens.yaml'])
   })
 })
 
