@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 const allowed: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
   'printable.ts': [],
+  'pid-lock.ts': [],
   dataplane: ['errors.ts', 'printable.ts'],
   wire: ['errors.ts', 'printable.ts', 'dataplane'],
   net: ['errors.ts', 'printable.ts', 'dataplane'],
@@ -15,8 +16,20 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   observe: ['errors.ts', 'printable.ts', 'dataplane'],
   config: ['errors.ts', 'printable.ts', 'dataplane', 'net', 'observe'],
   relay: ['errors.ts', 'printable.ts', 'dataplane', 'wire', 'net', 'http', 'observe', 'config'],
-  agent: ['errors.ts', 'printable.ts', 'dataplane', 'wire', 'net', 'http', 'observe', 'config'],
-  cli: ['errors.ts', 'printable.ts', 'dataplane', 'wire', 'net', 'http', 'observe', 'config', 'relay', 'agent'],
+  agent: ['errors.ts', 'pid-lock.ts', 'printable.ts', 'dataplane', 'wire', 'net', 'http', 'observe', 'config'],
+  cli: [
+    'errors.ts',
+    'pid-lock.ts',
+    'printable.ts',
+    'dataplane',
+    'wire',
+    'net',
+    'http',
+    'observe',
+    'config',
+    'relay',
+    'agent',
+  ],
   'index.ts': ['errors.ts', 'dataplane'],
 }
 
