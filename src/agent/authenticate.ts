@@ -57,13 +57,10 @@ export async function authenticate(
   const answer = await readMessage(control, maxFrame, deadlineMs)
   if (answer.type !== 'AuthResp') throw new MillraceError('ERR_AGENT_PROTOCOL', `${answer.type} instead of AuthResp`)
   if (answer.Error !== '') return { accepted: false, reason: printable(answer.Error, maxNameLength) }
-  const accepted = new Set(negotiate(answer.Extensions, offered))
-  // Plain proxy connections are told apart by their tickets alone.
-  if (!accepted.has('ticket')) accepted.delete('plain')
   return {
     accepted: true,
     clientId: answer.ClientId,
     extended: answer.Extensions !== undefined,
-    extensions: accepted,
+    extensions: new Set(negotiate(answer.Extensions, offered)),
   }
 }

@@ -4,6 +4,7 @@ import type { ProxyChoice } from '../net/proxy-environment.ts'
 import type { ProxyProtocolVersion } from '../net/proxy-protocol-header.ts'
 import type { Logger } from '../observe/log.ts'
 import { authRespMs } from '../wire/limits.ts'
+import type { Plain } from '../wire/plain.ts'
 import type { BackoffTimes } from './backoff.ts'
 import type { HeartbeatTimes } from './heartbeat.ts'
 import { ping2Heartbeat, plainHeartbeat } from './heartbeat.ts'
@@ -87,8 +88,11 @@ export interface AgentOptions {
   readonly trust: TlsTrust
   /** Presented to the relay; '' for an open relay. A secret. */
   readonly token: string
-  /** Offers `plain`: proxy connections without TLS, where the relay allows them. */
-  readonly plain: boolean
+  /**
+   * Offers proxy connections without TLS, where the relay allows them: true for all tunnels, `passthrough` for `tls`
+   * ones, whose visitors speak TLS with the service.
+   */
+  readonly plain: Plain
   readonly tunnels: readonly TunnelSpec[]
   /** Proxy connections that may be on their way or waiting for a visitor at once. Default 1024. */
   readonly maxWaiting?: number

@@ -8,8 +8,11 @@ import { maxFrame } from '../wire/limits.ts'
 import type { StartProxy } from '../wire/messages.ts'
 import { reasonOf } from './reason.ts'
 import type { RelayDialer } from './relay-dialer.ts'
-import type { LiveTunnel } from './tunnel-book.ts'
+import { isPassthrough, type LiveTunnel } from './tunnel-book.ts'
 import type { Visitors } from './visitors.ts'
+
+/** How a proxy connection is made: `passthrough` ones are plain, but not for every tunnel. */
+export type Transport = 'tls' | 'plain' | 'passthrough'
 
 /** What a session's proxy connections need. */
 export interface ProxyConnectionsOptions {
@@ -42,8 +45,11 @@ export class ProxyConnections {
     return this.#waiting
   }
 
-  /** Opens a connection. `ticket` undefined: the relay wants none. */
-  open(ticket: string | undefined): void {
+  /**
+   * Opens a connection. `ticket` undefined: the relay wants none. `passthrough`: a plain one, for tunnels that may do
+   * without TLS.
+   */
+  open(ticket: string | undefined, transport: Transport = this.#options.transport): void {
     const { log, maxWaiting } = this.#options
     if (this.#waiting >= maxWaiting) {
       if (!this.#limitLogged) log.warn('proxy.limit', { waiting: this.#waiting }, 'the relay asks for too many at once')
@@ -51,7 +57,7 @@ export class ProxyConnections {
       return
     }
     this.#waiting += 1
-    void this.#run(ticket)
+    void this.#run(ticket, transport)
   }
 
   /** The session is over: the relay won't send visitors on what waits any more. */
@@ -61,11 +67,11 @@ export class ProxyConnections {
     this.#registered.clear()
   }
 
-  async #run(ticket: string | undefined): Promise<void> {
+  async #run(ticket: string | undefined, transport: Transport): Promise<void> {
     let endpoint: Endpoint | undefined
     let start: StartProxy
     try {
-      endpoint = await this.#options.dialer.connect(this.#options.transport, this.#ending.signal)
+      endpoint = await this.#options.dialer.connect(transport === 'tls' ? 'tls' : 'plain', this.#ending.signal)
       start = await this.#register(endpoint, ticket)
     } catch (error) {
       endpoint?.destroy()
@@ -75,7 +81,7 @@ export class ProxyConnections {
       this.#waiting -= 1
     }
     const tunnel = this.#options.find(start.Url)
-    if (tunnel === undefined) {
+    if (tunnel === undefined || (transport === 'passthrough' && !isPassthrough(tunnel.spec))) {
       endpoint.destroy('reset')
       this.#options.log.warn('proxy.unknown-url', { url: printable(start.Url, 256) })
       return

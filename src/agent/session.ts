@@ -3,7 +3,8 @@ import { MillraceError } from '../errors.ts'
 import { printable } from '../printable.ts'
 import { readMessage, writeMessage } from '../wire/codec.ts'
 import { maxFrame, maxNameLength } from '../wire/limits.ts'
-import type { Extension, Message, NewTunnel, TunnelClosed, UnknownMessage } from '../wire/messages.ts'
+import type { Extension, Message, NewTunnel, ReqProxy, TunnelClosed, UnknownMessage } from '../wire/messages.ts'
+import { plainExtensions, plainOf } from '../wire/plain.ts'
 import { authenticate, type Welcome } from './authenticate.ts'
 import { Backoff } from './backoff.ts'
 import { Heartbeat } from './heartbeat.ts'
@@ -62,7 +63,7 @@ export class Session {
       const { agent, book, dialer, timings, clientId, onWelcome } = this.#options
       const control = await dialer.connectControl(this.#ending.signal)
       this.#control = control
-      const extensions = agent.plain ? [...offered, 'plain' as const] : offered
+      const extensions = [...offered, ...plainExtensions(agent.plain)]
       const welcome = await authenticate(control, { token: agent.token, clientId }, extensions, timings.authMs)
       if (!welcome.accepted) return { kind: 'refused', reason: welcome.reason }
       dialer.accepted()
@@ -100,7 +101,7 @@ export class Session {
   #begin(control: Endpoint, welcome: Welcome): void {
     const { agent, book, dialer, timings, visitors } = this.#options
     const { clientId, extended, extensions } = welcome
-    const plain = extensions.has('plain')
+    const plain = plainOf(extensions)
     agent.log.info('agent.connected', {
       relay: dialer.relay.host,
       port: dialer.relay.port,
@@ -111,7 +112,7 @@ export class Session {
     this.#proxies = new ProxyConnections({
       log: agent.log,
       dialer,
-      transport: plain ? 'plain' : 'tls',
+      transport: plain === true ? 'plain' : 'tls',
       clientId,
       visitors,
       find: (url) => book.find(url),
@@ -132,8 +133,7 @@ export class Session {
         this.#newTunnel(control, message, welcome)
         break
       case 'ReqProxy':
-        if (!extensions.has('ticket')) this.#proxies?.open(undefined)
-        else for (const ticket of message.Tickets ?? []) this.#proxies?.open(ticket)
+        this.#openProxies(message, extensions)
         break
       case 'Ping':
         this.#send(control, { type: 'Pong', ...(message.Time === undefined ? {} : { Time: message.Time }) })
@@ -214,11 +214,17 @@ export class Session {
     const retryInMs = backoff.next()
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
-      const request = book.requestAgain(spec, { extended, plain: extensions.has('plain') })
+      const request = book.requestAgain(spec, { extended, plain: plainOf(extensions) })
       if (request !== undefined) this.#send(control, request)
     }, retryInMs)
     this.#timers.add(timer)
     return retryInMs
+  }
+
+  #openProxies(message: ReqProxy, extensions: ReadonlySet<Extension>): void {
+    const transport = message.Plain === true && plainOf(extensions) === 'passthrough' ? 'passthrough' : undefined
+    if (!extensions.has('ticket')) this.#proxies?.open(undefined)
+    else for (const ticket of message.Tickets ?? []) this.#proxies?.open(ticket, transport)
   }
 
   #send(control: Endpoint, message: Message): void {

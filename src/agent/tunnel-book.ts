@@ -1,6 +1,7 @@
 import { describeTarget } from '../net/address.ts'
 import { newReqId } from '../wire/ids.ts'
 import type { Extension, NewTunnel, ReqTunnel } from '../wire/messages.ts'
+import type { Plain } from '../wire/plain.ts'
 import type { TunnelSpec } from './options.ts'
 import type { TunnelAddress } from './state-file.ts'
 
@@ -17,8 +18,8 @@ export interface LiveTunnel {
 export interface RequestStyle {
   /** The relay knows our extensions; false for an ngrok 1.x server. */
   readonly extended: boolean
-  /** Proxy connections of these tunnels may be plain. */
-  readonly plain: boolean
+  /** Proxy connections may be plain: of all tunnels, or of those that are passed through. */
+  readonly plain: Plain
 }
 
 interface Entry {
@@ -192,9 +193,17 @@ function toRequest({ spec, reqId, host, port }: Entry, style: RequestStyle): Req
     HttpAuth: spec.httpAuth ?? '',
     RemotePort: spec.remotePort || port,
     ...again,
-    ...(style.plain ? { Encrypt: false } : {}),
+    ...(style.plain === true || (style.plain === 'passthrough' && isPassthrough(spec)) ? { Encrypt: false } : {}),
     ...(spec.relayTls === true ? { Terminate: true } : {}),
   }
+}
+
+/**
+ * Whether a tunnel's visitors need no TLS between relay and agent, as they speak it with the service. With the PROXY
+ * protocol a service also believes what the relay says of them, and that must not come from anybody on the way.
+ */
+export function isPassthrough(spec: TunnelSpec): boolean {
+  return spec.protocol === 'tls' && spec.proxyProtocol === undefined
 }
 
 function remember(entry: Entry, url: string): void {

@@ -72,6 +72,7 @@ export function addAgentFlags(command: Command): Command {
       ).choices(['v1', 'v2']),
     )
     .option('--plain', 'proxy connections without TLS where the relay allows it: faster, and readable on the way')
+    .option('--no-plain', 'TLS on those of tls tunnels as well, whose visitors speak TLS with the service')
     .addOption(new Option('--log-format <format>', 'how log lines look').choices(['pretty', 'json']).default('pretty'))
     .addOption(
       new Option('--log-level <level>', 'the least important lines shown')

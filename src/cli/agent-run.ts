@@ -45,7 +45,7 @@ export async function runAgent(flags: AgentFlags, tunnel: Omit<TunnelSpec, 'targ
     proxy,
     trust,
     token,
-    plain: flags.plain === true,
+    plain: flags.plain ?? 'passthrough',
     tunnels: [spec],
     state: new StateFile(defaultStateDir(), purposeOf(flags, spec)),
     ...(screen === undefined ? {} : { onStatus: (status) => screen.update(status) }),

@@ -78,7 +78,7 @@ export const relaySchema = z.strictObject({
   tokens: tokenList.optional(),
   tokens_file: path.optional(),
   open: z.boolean().optional(),
-  allow_plain: z.boolean().optional(),
+  allow_plain: z.union([z.boolean(), z.literal('passthrough')]).optional(),
   state_dir: path.optional(),
   log_format: z.enum(['pretty', 'json']).optional(),
   /** Seconds. */

@@ -123,7 +123,7 @@ export interface RelaySettings {
   /** Lets agents in without a known token. */
   readonly open: boolean
   /** Accepts plain proxy connections (extension `plain`). */
-  readonly allowPlain: boolean
+  readonly allowPlain: boolean | 'passthrough'
   readonly stateDir: string
   readonly logFormat: LogFormat
   /** How long joins may go on after the relay was asked to stop, ms. */
@@ -184,7 +184,7 @@ export function defaultSettings(env: NodeJS.ProcessEnv = process.env): RelaySett
     tokens: [],
     tokensFile: join(defaultStateDir(env), tokensFileName),
     open: false,
-    allowPlain: false,
+    allowPlain: 'passthrough',
     stateDir: defaultStateDir(env),
     logFormat: 'pretty',
     drainTimeoutMs: 10_000,

@@ -7,7 +7,7 @@ import { maxFrame, maxLiveTickets, ping2IntervalMs, ping2SilenceMs, silenceMs } 
 import type { Extension, Message, ReqTunnel, UnknownMessage } from '../wire/messages.ts'
 import { TicketBook } from '../wire/tickets.ts'
 import { welcome } from './auth-answer.ts'
-import { ProxyPool } from './proxy-pool.ts'
+import { ProxyPool, type ProxyPoolOptions } from './proxy-pool.ts'
 import { proxyRequests } from './proxy-requests.ts'
 import type { Registrar } from './registrar.ts'
 import { type SessionEnd, sessionEndOf } from './session-end.ts'
@@ -41,10 +41,13 @@ export class ControlSession implements TunnelOwner {
   readonly clientId: string
   readonly identity: Identity
   readonly pool: ProxyPool
+  #plainPool: ProxyPool | undefined
   readonly tunnels = new Set<Tunnel>()
   readonly #options: ControlSessionOptions
   readonly #extensions: ReadonlySet<Extension>
   readonly #tickets = new TicketBook()
+  /** Of plain connections, for tunnels that are passed through. */
+  readonly #plainTickets = new TicketBook()
   #heardAt = performance.now()
   #pingedAt = performance.now()
   #skipped = 0
@@ -56,15 +59,22 @@ export class ControlSession implements TunnelOwner {
     this.clientId = options.clientId
     this.identity = options.identity
     this.identity.addSession()
-    const { pool: limit, waiters, waiterTimeoutMs } = options.limits
-    this.pool = new ProxyPool({
-      limit,
-      waiters,
-      waiterTimeoutMs,
-      maxRequested: this.knows('ticket') ? maxLiveTickets : maxRequestedOf1x,
-      request: (count) => this.#requestProxies(count),
+    this.pool = this.#makePool({
+      request: (count) => this.#requestProxies(count, this.knows('ticket') ? this.#tickets : undefined),
       plainServesAll: () => this.knows('plain') && [...this.tunnels].every((tunnel) => tunnel.plainAllowed),
     })
+  }
+
+  get plainPool(): ProxyPool {
+    if (this.#plainPool === undefined) {
+      this.#plainPool = this.#makePool({
+        request: (count) => this.#requestProxies(count, this.#plainTickets, true),
+        plainServesAll: () => true,
+      })
+      if (this.#closed) this.#plainPool.close()
+      else this.#plainPool.open()
+    }
+    return this.#plainPool
   }
 
   get identityKey(): string {
@@ -92,18 +102,13 @@ export class ControlSession implements TunnelOwner {
    * caller's.
    */
   acceptProxy(proxy: Endpoint, ticket: string | undefined): void {
-    if (this.knows('ticket') && (ticket === undefined || !this.#tickets.redeem(ticket))) {
-      throw new MillraceError(
-        'ERR_PROXY_REFUSED',
-        ticket === undefined ? 'it has no ticket' : 'its ticket is not valid',
-      )
-    }
-    if (!proxy.encrypted && !this.knows('plain')) {
+    const pool = this.#redeem(ticket)
+    if (!proxy.encrypted && pool === this.pool && !this.knows('plain')) {
       throw new MillraceError('ERR_PROXY_REFUSED', 'it is plain, which was not negotiated')
     }
     const problem = this.identity.problem(Date.now(), proxy.remote)
     if (problem !== undefined) throw new MillraceError(problem)
-    if (!this.pool.offer(proxy)) throw new MillraceError('ERR_POOL_LIMIT', `${this.#options.limits.pool}`)
+    if (!pool.offer(proxy)) throw new MillraceError('ERR_POOL_LIMIT', `${this.#options.limits.pool}`)
   }
 
   /** To be called about once a second, with the time of `performance.now()`. */
@@ -118,6 +123,7 @@ export class ControlSession implements TunnelOwner {
       this.#send({ type: 'Ping', Time: now })
     }
     this.pool.tick()
+    this.#plainPool?.tick()
   }
 
   /** Gives up what the token does not allow any more: the session as a whole, or single tunnels. */
@@ -154,7 +160,9 @@ export class ControlSession implements TunnelOwner {
     const { endpoint, log, onClose, registrar } = this.#options
     for (const tunnel of this.tunnels) registrar.release(tunnel, reason)
     this.pool.close()
+    this.#plainPool?.close()
     this.#tickets.clear()
+    this.#plainTickets.clear()
     // A peer that doesn't read or answer gets no time to say goodbye.
     endpoint.destroy(reason === 'silent' || reason === 'overflow' ? 'reset' : 'fin')
     log.info('agent.disconnected', { reason, ...(detail === '' ? {} : { detail }) })
@@ -223,8 +231,23 @@ export class ControlSession implements TunnelOwner {
     }
   }
 
-  #requestProxies(count: number): void {
-    for (const message of proxyRequests(count, this.knows('ticket') ? this.#tickets : undefined)) this.#send(message)
+  /** The pool that a proxy connection with this ticket is for. */
+  #redeem(ticket: string | undefined): ProxyPool {
+    if (!this.knows('ticket')) return this.pool
+    if (ticket === undefined) throw new MillraceError('ERR_PROXY_REFUSED', 'it has no ticket')
+    if (this.#tickets.redeem(ticket)) return this.pool
+    if (this.#plainPool !== undefined && this.#plainTickets.redeem(ticket)) return this.#plainPool
+    throw new MillraceError('ERR_PROXY_REFUSED', 'its ticket is not valid')
+  }
+
+  #makePool(own: Pick<ProxyPoolOptions, 'request' | 'plainServesAll'>): ProxyPool {
+    const { pool: limit, waiters, waiterTimeoutMs } = this.#options.limits
+    const maxRequested = this.knows('ticket') ? maxLiveTickets : maxRequestedOf1x
+    return new ProxyPool({ limit, waiters, waiterTimeoutMs, maxRequested, ...own })
+  }
+
+  #requestProxies(count: number, tickets: TicketBook | undefined, plain = false): void {
+    for (const message of proxyRequests(count, tickets, plain)) this.#send(message)
   }
 
   #skip(type: string): void {

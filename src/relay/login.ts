@@ -7,6 +7,7 @@ import { printable } from '../printable.ts'
 import { writeMessage } from '../wire/codec.ts'
 import { protocolVersion } from '../wire/limits.ts'
 import { type Auth, type Extension, negotiate } from '../wire/messages.ts'
+import { plainExtensions, plainOf } from '../wire/plain.ts'
 import { refusal } from './auth-answer.ts'
 import type { ControlRegistry } from './control-registry.ts'
 import { ControlSession } from './control-session.ts'
@@ -34,8 +35,9 @@ export class Login {
     this.#options = options
     const { loginFailures: failures, loginAddresses: addresses } = options.settings.limits
     this.#backoff = new LoginBackoff({ failures, addresses })
-    const plain = options.settings.allowPlain ? (['plain'] as const) : []
-    this.#supported = ['ticket', ...plain, 'close', 'drain', 'ping2', 'tls', 'origin', 'terminate']
+    const { allowPlain } = options.settings
+    const always: readonly Extension[] = ['close', 'drain', 'ping2', 'tls', 'origin', 'terminate']
+    this.#supported = ['ticket', ...plainExtensions(allowPlain), ...always]
   }
 
   /** Takes the control connection over, whatever comes of it. */
@@ -101,10 +103,12 @@ export class Login {
     session.start()
   }
 
-  /** Plain proxy connections are told from strangers by their tickets alone. */
   #negotiate(offered: readonly string[]): readonly Extension[] {
     const common = negotiate(offered, this.#supported)
-    return common.includes('ticket') ? common : common.filter((name) => name !== 'plain')
+    const plain = plainOf(new Set(common))
+    // What holds for all tunnels holds for those that are passed through.
+    const dropped = plain === true ? ['passthrough'] : plain === 'passthrough' ? [] : ['plain', 'passthrough']
+    return common.filter((name) => !dropped.includes(name))
   }
 
   /** It may pass, and an Error would be final to a 1.x agent: it is to come back. */

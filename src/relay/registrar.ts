@@ -152,11 +152,13 @@ export class Registrar {
   }
 
   #make(owner: TunnelOwner, request: ReqTunnel, what: TunnelAddress): Tunnel {
+    const passthrough = what.protocol === 'tls' && request.Encrypt === false && owner.knows('passthrough')
     const tunnel = new Tunnel({
       ...what,
       owner,
       httpAuth: what.protocol === 'http' || what.protocol === 'https' ? request.HttpAuth : '',
-      plainAllowed: owner.knows('plain') && request.Encrypt === false,
+      plainAllowed: passthrough || (owner.knows('plain') && request.Encrypt === false),
+      passthrough,
       maxVisitors: this.#options.settings.limits.joinsPerTunnel,
       all: this.#visitors,
     })

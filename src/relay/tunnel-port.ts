@@ -5,6 +5,7 @@ import type { Logger } from '../observe/log.ts'
 import { readMessage } from '../wire/codec.ts'
 import { firstMessageMs, maxFrameBeforeAuth } from '../wire/limits.ts'
 import type { RegProxy } from '../wire/messages.ts'
+import type { Plain } from '../wire/plain.ts'
 import { looksLikeTls, sniffBytes } from '../wire/sniff.ts'
 import type { Certificate } from './certificates.ts'
 import type { ControlRegistry } from './control-registry.ts'
@@ -19,7 +20,7 @@ export interface TunnelPortOptions {
   readonly sessions: ControlRegistry
   /** Connections whose first message has not come. */
   readonly maxHandshakes: number
-  readonly allowPlain: boolean
+  readonly allowPlain: Plain
   readonly log: Logger
   /** From accept to the end of the first message, TLS included, ms. Default that of the protocol, 10 s. */
   readonly firstMessageMs?: number
@@ -107,7 +108,7 @@ export class TunnelPort {
 
   #proxy(endpoint: Endpoint, message: RegProxy): void {
     const { allowPlain, sessions } = this.#options
-    if (!endpoint.encrypted && !allowPlain) {
+    if (!endpoint.encrypted && allowPlain === false) {
       throw new MillraceError('ERR_PROXY_REFUSED', 'it is plain, which is not allowed here')
     }
     const session = sessions.find(message.ClientId)

@@ -17,6 +17,8 @@ export interface TunnelOwner extends AffinityOwner {
   /** What its token allows. */
   readonly identity: TokenAccount
   readonly pool: ProxyPool
+  /** Of plain proxy connections, for tunnels that are passed through (extension `passthrough`). Made on first use. */
+  readonly plainPool: ProxyPool
   readonly tunnels: Set<Tunnel>
   /** Set once the session has ended: nothing may be registered for it any more. */
   readonly closed: boolean
@@ -46,6 +48,8 @@ export interface TunnelOptions {
   readonly httpAuth: string
   /** Proxy connections of this tunnel may be plain TCP. */
   readonly plainAllowed: boolean
+  /** Its proxy connections come from its owner's `plainPool`. Default false. */
+  readonly passthrough?: boolean
   /** Visitors of this TCP tunnel speak TLS with the relay. Default false. */
   readonly terminates?: boolean
   /** Visitors at once. */
@@ -66,6 +70,7 @@ export class Tunnel {
   readonly terminates: boolean
   readonly #maxVisitors: number
   readonly #all: VisitorCount
+  readonly #pool: ProxyPool
   #visitors = 0
 
   constructor(options: TunnelOptions) {
@@ -79,6 +84,7 @@ export class Tunnel {
     this.terminates = options.terminates ?? false
     this.#maxVisitors = options.maxVisitors
     this.#all = options.all
+    this.#pool = options.passthrough === true ? options.owner.plainPool : options.owner.pool
   }
 
   /** Visitors that wait or are joined. */
@@ -107,7 +113,7 @@ export class Tunnel {
     }
     this.#visitors++
     this.#all.now++
-    return this.owner.pool.take(this.plainAllowed, (proxy) => {
+    return this.#pool.take(this.plainAllowed, (proxy) => {
       if (proxy instanceof MillraceError) this.release()
       else proxy.write(this.#startProxy(visitor))
       onProxy(proxy)
@@ -116,7 +122,7 @@ export class Tunnel {
 
   /** The visitor left while it was waiting: its `onProxy` won't be called. */
   cancel(waiter: Waiter): void {
-    this.owner.pool.cancel(waiter)
+    this.#pool.cancel(waiter)
     this.release()
   }
 

@@ -45,7 +45,7 @@ export interface ReqTunnel {
   readonly HttpAuth: string
   /** uint16; 0 = any. */
   readonly RemotePort: number
-  /** Extension `plain`: false = proxy connections of this tunnel may be plain TCP. Absent = true. */
+  /** Extensions `plain`, `passthrough`: false = proxy connections of this tunnel may be plain TCP. Absent = true. */
   readonly Encrypt?: boolean
   /** Extension `terminate`: true = the relay ends the visitors' TLS of a `tcp` tunnel. Absent = false. */
   readonly Terminate?: boolean
@@ -68,6 +68,8 @@ export interface ReqProxy {
   readonly type: 'ReqProxy'
   /** Extension `ticket`: open one proxy connection for each. Secrets. */
   readonly Tickets?: readonly string[]
+  /** Extension `passthrough`: true = they are for plain TCP, and for tunnels whose visitors speak TLS with the service. */
+  readonly Plain?: boolean
 }
 
 /** agent → relay, first on a proxy connection. */
@@ -152,7 +154,17 @@ export interface UnknownMessage {
 }
 
 /** The names of all extensions, in the order of docs/protocol.md. */
-export const extensions = ['ticket', 'plain', 'close', 'drain', 'ping2', 'tls', 'origin', 'terminate'] as const
+export const extensions = [
+  'ticket',
+  'plain',
+  'close',
+  'drain',
+  'ping2',
+  'tls',
+  'origin',
+  'terminate',
+  'passthrough',
+] as const
 
 /** An extension's name. */
 export type Extension = (typeof extensions)[number]

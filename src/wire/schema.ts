@@ -55,7 +55,7 @@ const fields: { readonly [T in MessageType]: FieldsOf<Extract<Message, { type: T
     Terminate: { kind: 'boolean', optional: true },
   },
   NewTunnel: { ReqId: name, Url: name, Protocol: name, Error: text },
-  ReqProxy: { Tickets: ticketList },
+  ReqProxy: { Tickets: ticketList, Plain: { kind: 'boolean', optional: true } },
   RegProxy: { ClientId: name, Ticket: optionalName },
   StartProxy: { Url: name, ClientAddr: name, ServerAddr: optionalName, Proto: optionalName, Id: optionalName },
   Ping: { Time: optionalTime },

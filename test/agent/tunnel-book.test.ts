@@ -39,6 +39,16 @@ describe('the tunnel book', () => {
     )
   })
 
+  it('offers plain proxy connections for tls tunnels, unless the service is told who visits', () => {
+    const style = { extended: true, plain: 'passthrough' } as const
+    const encrypt = (more: Partial<TunnelSpec>): unknown =>
+      new TunnelBook([{ ...raw, ...more }]).requests(style)[0]?.Encrypt
+    assert.deepEqual(
+      [encrypt({ protocol: 'tls' }), encrypt({ protocol: 'tls', proxyProtocol: 'v1' }), encrypt({ protocol: 'tcp' })],
+      [false, undefined, undefined],
+    )
+  })
+
   it('offers plain proxy connections only where they were negotiated', () => {
     const book = new TunnelBook([raw])
     assert.equal(book.requests(ours)[0]?.Encrypt, undefined)

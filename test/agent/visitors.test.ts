@@ -96,6 +96,40 @@ describe('visitors of the agent', () => {
     assert.equal(String(await (await service.visitors.next()).rest()), 'plain')
   })
 
+  it('of tls tunnels come plain by default, and those of others not on the same connections', async (t) => {
+    const service = await startService(t)
+    const extensions = ['ticket', 'tls', 'passthrough']
+    const tunnel: TunnelSpec = { ...tcpTunnel(service.port), protocol: 'tls', hostname: 'a.example' }
+    const at = 'tls://a.example:443'
+    const stageOf = await stage(t, tunnel, { plain: 'passthrough' }, { extensions }, at)
+    const plainProxy = async (): Promise<Wire> => {
+      stageOf.control.send({ type: 'ReqProxy', Tickets: ['p'], Plain: true })
+      const wire = await stageOf.relay.connections.next()
+      assert.ok(!(wire.socket instanceof TLSSocket))
+      assert.equal((await wire.expect('RegProxy')).Ticket, 'p')
+      return wire
+    }
+    const visitor = await plainProxy()
+    visitor.socket.write(startProxy(at))
+    visitor.socket.end('TLS, said to be')
+    assert.equal(String(await (await service.visitors.next()).rest()), 'TLS, said to be')
+    // What did not ask for plain ones gets none.
+    assert.ok((await proxy(stageOf)).socket instanceof TLSSocket)
+
+    const behind: TunnelSpec = { ...tunnel, proxyProtocol: 'v2' }
+    for (const [spec, url] of [
+      [tcpTunnel(service.port), 'tcp://relay.test:20001'],
+      [behind, at],
+    ] as const) {
+      const other = await stage(t, spec, { plain: 'passthrough' }, { extensions }, url)
+      other.control.send({ type: 'ReqProxy', Tickets: ['p'], Plain: true })
+      const forged = await other.relay.connections.next()
+      await forged.expect('RegProxy')
+      forged.socket.write(startProxy(url))
+      await other.log.line('proxy.unknown-url')
+    }
+  })
+
   it('get one proxy connection per ticket', async (t) => {
     const at = await stage(t, tcpTunnel(1))
     at.control.send({ type: 'ReqProxy', Tickets: ['a', 'b', 'c'] })

@@ -26,7 +26,7 @@ describe("the relay's config", () => {
     assert.equal(settings.tcpPorts, undefined)
     assert.equal(settings.domain, 'localhost')
     assert.equal(settings.open, false)
-    assert.equal(settings.allowPlain, false)
+    assert.equal(settings.allowPlain, 'passthrough')
     assert.equal(settings.drainTimeoutMs, 10_000)
     assert.deepEqual(settings.limits, defaultLimits)
   })

@@ -69,8 +69,22 @@ describe('a tls tunnel', () => {
     assert.deepEqual(await say(url, relay.https, text, pair.cert), { names: 'DNS:mail.example', back: text })
   })
 
+  it('has TLS between relay and agent where either says --no-plain, or --no-allow-plain', async (t) => {
+    for (const [theirs, ours] of [
+      [['--no-allow-plain'], []],
+      [[], ['--no-plain']],
+    ] as const) {
+      const relay = await startRelay(t, theirs)
+      const pair = await makeCertificate(['mail.example'])
+      const target = String(await startTlsEcho(t, pair))
+      const agent = startAgent(t, relay, ['tls', target, '--hostname', 'mail.example', ...ours])
+      assert.equal((await say(await tunnelUrl(agent, 'tls'), relay.https, text, pair.cert)).back, text)
+      assert.equal((await relay.process.line('join.end'))['pathIn'], 'tls')
+    }
+  })
+
   for (const plain of [false, true]) {
-    it(`ends at the agent with --crt and --key, over ${plain ? 'plain' : 'TLS'} proxy connections`, async (t) => {
+    it(`ends at the agent with --crt and --key, ${plain ? 'all plain' : 'as it is by default'}`, async (t) => {
       const relay = await startRelay(t, plain ? ['--allow-plain'] : [])
       const pair = await makeCertificate(['mail.example'])
       const flags = ['--hostname', 'mail.example', ...(await files(t, pair)), ...(plain ? ['--plain'] : [])]
@@ -83,11 +97,11 @@ describe('a tls tunnel', () => {
     })
   }
 
-  it('is spliced at the relay where proxy connections are plain', async (t) => {
-    const relay = await startRelay(t, ['--allow-plain'])
+  it('is spliced at the relay', async (t) => {
+    const relay = await startRelay(t)
     const pair = await makeCertificate(['mail.example'])
     const target = String(await startTlsEcho(t, pair))
-    const agent = startAgent(t, relay, ['tls', target, '--hostname', 'mail.example', '--plain'])
+    const agent = startAgent(t, relay, ['tls', target, '--hostname', 'mail.example'])
     const long = text.repeat(40)
     assert.equal((await say(await tunnelUrl(agent, 'tls'), relay.https, long, pair.cert)).back, long)
     const end = await relay.process.line('join.end')

@@ -52,6 +52,54 @@ describe('tls tunnels', () => {
     await bed.tap.until('join.end', { url: Url, reason: 'eof' })
   })
 
+  it('get plain proxy connections by default, which serve no other tunnel, and are spliced', async (t) => {
+    const bed = await RelayBed.start(t)
+    const agent = await bed.agent({ extensions: [...extensions, 'ticket', 'passthrough'] })
+    const first = await agent.control.next('ReqProxy')
+    assert.equal(first.Plain, undefined)
+    const secret = await agent.tcp({ Encrypt: false })
+    assert.equal((await agent.ask({ Protocol: 'tls', Hostname: 'mail.example', Encrypt: false })).Error, '')
+    const { Plain, Tickets = [] } = await agent.control.next('ReqProxy')
+    assert.equal(Plain, true)
+    const [ticket = ''] = Tickets
+    const visitor = await FrameSocket.plain(secret.port)
+    t.after(() => visitor.destroy())
+    const plain = await agent.openProxy({ ticket, plain: true })
+    // A ticket for TLS is none for a plain connection.
+    const refused = await agent.openProxy({ ticket: first.Tickets?.[0] ?? '', plain: true })
+    assert.equal(await refused.ended(), 'fin')
+    await bed.tap.until('connection.refused', { code: 'ERR_PROXY_REFUSED' })
+
+    const other = tls.connect({ port: bed.port('https'), host: '127.0.0.1', servername: 'mail.example' })
+    other.on('error', () => undefined)
+    t.after(() => other.destroy())
+    const { Url, Proto } = await plain.next('StartProxy')
+    assert.deepEqual([Url.startsWith('tls://mail.example'), Proto], [true, 'tls'])
+    assert.equal((await plain.read(1)).charCodeAt(0), 22, 'the hello follows')
+    plain.end()
+    assert.notEqual((await bed.tap.until('join.end', { url: Url }))['pathIn'], 'tls')
+  })
+
+  it('have TLS on the way to the agent where the agent wants it, or the relay', async (t) => {
+    for (const [allowPlain, Encrypt, offered] of [
+      ['passthrough', true, ['ticket', 'passthrough']],
+      [false, false, ['ticket', 'passthrough']],
+      ['passthrough', false, ['passthrough']],
+    ] as const) {
+      const bed = await RelayBed.start(t, { allowPlain })
+      const agent = await bed.agent({ extensions: [...extensions, ...offered] })
+      await agent.control.next('ReqProxy')
+      const { Url } = await agent.ask({ Protocol: 'tls', Hostname: 'mail.example', Encrypt })
+      const carried = carry(agent, await startService(t, ['mail.example']))
+      const visitor = await FrameSocket.tls(bed.port('https'), { servername: 'mail.example' })
+      visitor.write('hello')
+      assert.equal(await visitor.rest(), 'mail.example hello')
+      assert.equal(await carried, 'tls')
+      visitor.end()
+      assert.equal((await bed.tap.until('join.end', { url: Url }))['pathIn'], 'tls')
+    }
+  })
+
   it('and https by one name exclude each other; http beside them is another port', async (t) => {
     const bed = await RelayBed.start(t)
     const [one, two] = [await bed.agent({ extensions }), await bed.agent({ extensions })]
