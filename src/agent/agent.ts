@@ -1,8 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
 import { MillraceError } from '../errors.ts'
 import { Backoff } from './backoff.ts'
 import { Joins } from './joins.ts'
 import { LocalServices } from './local-service.ts'
-import { type AgentOptions, type AgentStatus, type AgentTimings, defaultTimings } from './options.ts'
+import { type AgentOptions, type AgentStatus, type AgentTimings, defaultTimings, type TunnelSpec } from './options.ts'
 import { RelayDialer } from './relay-dialer.ts'
 import { Session, type SessionEnd } from './session.ts'
 import { type Disturbance, Surroundings } from './surroundings.ts'
@@ -72,6 +73,26 @@ export class Agent {
   /** Resolves at the end: undefined after `stop()`, the error when the relay refused. Never rejects. */
   get ended(): Promise<MillraceError | undefined> {
     return this.#ended ?? Promise.resolve(undefined)
+  }
+
+  /**
+   * Wants these tunnels from now on, in place of those before: the ones that stay, and running joins, notice nothing.
+   * Returns how many came and went. Throws ERR_OPTION when there are none.
+   */
+  setTunnels(specs: readonly TunnelSpec[]): { readonly added: number; readonly removed: number } {
+    if (specs.length === 0) throw new MillraceError('ERR_OPTION', 'an agent without tunnels has nothing to do')
+    const staying = new Set<TunnelSpec>()
+    const added = specs.filter((spec) => {
+      const same = this.#book.specs.find((old) => !staying.has(old) && isDeepStrictEqual(old, spec))
+      if (same !== undefined) staying.add(same)
+      return same === undefined
+    })
+    const gone = this.#book.specs.filter((spec) => !staying.has(spec))
+    const urls = gone.flatMap((spec) => this.#book.remove(spec))
+    for (const spec of added) this.#book.add(spec)
+    this.#session?.change(added, urls)
+    this.#tunnelsChanged()
+    return { added: added.length, removed: gone.length }
   }
 
   /** What the agent does now. */

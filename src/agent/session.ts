@@ -51,6 +51,7 @@ export class Session {
   #heartbeat: Heartbeat | undefined
   readonly #retries = new Map<TunnelSpec, Backoff>()
   readonly #timers = new Set<NodeJS.Timeout>()
+  #welcome: Welcome | undefined
   #end: SessionEnd | undefined
 
   constructor(options: SessionOptions) {
@@ -93,6 +94,28 @@ export class Session {
     this.#heartbeat?.probe(this.#options.timings.probeMs)
   }
 
+  /**
+   * The book has other tunnels now: asks for those that are new, and gives up the addresses of those that are gone. A
+   * relay that can't do that on a live session gets a new one.
+   */
+  change(added: readonly TunnelSpec[], gone: readonly string[]): void {
+    const [control, welcome] = [this.#control, this.#welcome]
+    if (control === undefined || welcome === undefined) return
+    const { extended, extensions } = welcome
+    if (!extensions.has('close')) {
+      this.#finish({ kind: 'lost', reason: 'the relay learns of other tunnels only at a new session' })
+      return
+    }
+    for (const Url of gone) this.#send(control, { type: 'CloseTunnel', Url })
+    const { book } = this.#options
+    for (const spec of added) {
+      const lacking = book.lacking(extensions, [spec])
+      const request = book.requestAgain(spec, { extended, plain: plainOf(extensions) })
+      if (lacking !== undefined) book.impossible(spec, lackingTexts[lacking] ?? lacking)
+      else if (request !== undefined) this.#send(control, request)
+    }
+  }
+
   /** Ends the session; `run` resolves with `closed`. */
   close(): void {
     this.#finish({ kind: 'closed', reason: 'stopped' })
@@ -101,6 +124,7 @@ export class Session {
   #begin(control: Endpoint, welcome: Welcome): void {
     const { agent, book, dialer, timings, visitors } = this.#options
     const { clientId, extended, extensions } = welcome
+    this.#welcome = welcome
     const plain = plainOf(extensions)
     agent.log.info('agent.connected', {
       relay: dialer.relay.host,
@@ -170,6 +194,7 @@ export class Session {
     const tunnel = book.opened(message)
     if (tunnel === undefined) {
       agent.log.warn('agent.skipped', { type: message.type }, 'a tunnel that nobody asked for')
+      if (welcome.extensions.has('close')) this.#send(control, { type: 'CloseTunnel', Url: message.Url })
       return
     }
     agent.log.info('tunnel.up', { url: tunnel.url, protocol: tunnel.protocol, target: targetName(tunnel.spec) })

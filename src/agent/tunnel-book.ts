@@ -49,16 +49,35 @@ const maxRefusals = 3
  * session asks for the addresses of the last one.
  */
 export class TunnelBook {
-  readonly #entries: readonly Entry[]
+  readonly #entries: Entry[]
   readonly #live = new Map<string, LiveTunnel>()
 
   constructor(specs: readonly TunnelSpec[]) {
-    this.#entries = specs.map((spec) => ({ spec, reqId: '', host: '', port: 0, refusal: '', refusals: 0 }))
+    this.#entries = specs.map(entryOf)
   }
 
-  /** An extension that a tunnel can't do without; undefined when the relay has all of them. */
-  lacking(extensions: ReadonlySet<Extension>): Extension | undefined {
-    const needed = this.#entries.flatMap(({ spec }) => [
+  /** The tunnels that are wanted. */
+  get specs(): readonly TunnelSpec[] {
+    return this.#entries.map(({ spec }) => spec)
+  }
+
+  /** One tunnel more is wanted. */
+  add(spec: TunnelSpec): void {
+    this.#entries.push(entryOf(spec))
+  }
+
+  /** A tunnel is not wanted any more. Returns the addresses that it had. */
+  remove(spec: TunnelSpec): readonly string[] {
+    const index = this.#entries.findIndex((entry) => entry.spec === spec)
+    if (index !== -1) this.#entries.splice(index, 1)
+    const urls = this.live.filter((tunnel) => tunnel.spec === spec).map(({ url }) => url)
+    for (const url of urls) this.#live.delete(url)
+    return urls
+  }
+
+  /** An extension that a tunnel (default: any) can't do without; undefined when the relay has all of them. */
+  lacking(extensions: ReadonlySet<Extension>, of: readonly TunnelSpec[] = this.specs): Extension | undefined {
+    const needed = of.flatMap((spec) => [
       ...(spec.protocol === 'tls' ? ['tls' as const] : []),
       ...(spec.relayTls === true ? ['terminate' as const] : []),
     ])
@@ -144,6 +163,12 @@ export class TunnelBook {
     return entry?.spec
   }
 
+  /** A tunnel that this relay can't give at all. */
+  impossible(spec: TunnelSpec, reason: string): void {
+    const entry = this.#entries.find((one) => one.spec === spec)
+    if (entry !== undefined) entry.refusal = reason
+  }
+
   /** Notes that the relay ended a tunnel. Undefined when there was none. */
   closed(url: string): LiveTunnel | undefined {
     const tunnel = this.#live.get(url)
@@ -172,6 +197,10 @@ export function targetName(spec: TunnelSpec): string {
 export function targetLine(spec: TunnelSpec): string {
   const unverified = spec.target.kind === 'tls' && spec.targetTrust.kind === 'none'
   return `${targetName(spec)}${unverified ? ' (certificate NOT verified)' : ''}`
+}
+
+function entryOf(spec: TunnelSpec): Entry {
+  return { spec, reqId: '', host: '', port: 0, refusal: '', refusals: 0 }
 }
 
 function request(entry: Entry, style: RequestStyle): ReqTunnel {

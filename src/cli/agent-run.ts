@@ -5,28 +5,30 @@ import { targetName } from '../agent/tunnel-book.ts'
 import { defaultStateDir } from '../config/relay-settings.ts'
 import { createDataPlane } from '../dataplane/create.ts'
 import { formatHostPort } from '../net/address.ts'
-import { createLogger } from '../observe/log.ts'
-import type { AgentFlags } from './agent-flags.ts'
+import { createLogger, type Logger } from '../observe/log.ts'
 import { outboundProxy } from './agent-proxy.ts'
-import { readToken, relayTrust, targetTrust } from './agent-secrets.ts'
+import { readToken, relayTrust } from './agent-secrets.ts'
 import { exitCodes, fail } from './exit.ts'
 import { Screen } from './screen.ts'
-import { onStopSignals } from './signals.ts'
+import type { SessionFlags } from './session-flags.ts'
+import { followerStopSignals, onStopSignals } from './signals.ts'
 
 /** How long joins may go on after the first signal, ms: an answer under way gets through, Ctrl-C still feels prompt. */
 const graceMs = 2_000
 
-/** Runs an agent with one tunnel until it is stopped or refused. Resolves with the exit code. */
-export async function runAgent(flags: AgentFlags, tunnel: Omit<TunnelSpec, 'targetTrust'>): Promise<number> {
+/** Begins something beside a running agent; what it returns ends that. */
+export type Companion = (agent: Agent, log: Logger) => () => void
+
+/** Runs an agent with these tunnels until it is stopped or refused. Resolves with the exit code. */
+export async function runAgent(
+  flags: SessionFlags,
+  tunnels: readonly TunnelSpec[],
+  companion?: Companion,
+): Promise<number> {
   const token = readToken(flags)
   const trust = relayTrust(flags)
   const proxy = outboundProxy(flags)
   const [relay, ...otherRelays] = flags.relay
-  const spec: TunnelSpec = {
-    ...tunnel,
-    targetTrust: targetTrust(flags),
-    ...(flags.proxyProtocol === undefined ? {} : { proxyProtocol: flags.proxyProtocol }),
-  }
   const dataPlane = createDataPlane()
   const screen =
     flags.logFormat === 'pretty' && process.stdout.isTTY
@@ -46,22 +48,27 @@ export async function runAgent(flags: AgentFlags, tunnel: Omit<TunnelSpec, 'targ
     trust,
     token,
     plain: flags.plain ?? 'passthrough',
-    tunnels: [spec],
-    state: new StateFile(defaultStateDir(), purposeOf(flags, spec)),
+    tunnels,
+    state: new StateFile(defaultStateDir(), purposeOf(flags, tunnels)),
     ...(screen === undefined ? {} : { onStatus: (status) => screen.update(status) }),
   })
   if (trust.kind === 'none') {
     log.warn('agent.insecure', {}, "the relay's certificate is not verified: whoever is in between reads along")
   }
-  if (spec.target.kind === 'tls' && spec.targetTrust.kind === 'none') {
+  for (const spec of tunnels) {
+    if (spec.target.kind !== 'tls' || spec.targetTrust.kind !== 'none') continue
     log.warn('agent.insecure-target', { target: targetName(spec) }, "the service's certificate is not verified")
   }
   // Sockets of the native data plane do not hold the event loop.
   const alive = setInterval(() => undefined, 2 ** 30)
-  const signals = onStopSignals((signal) => {
-    log.info('agent.stopping', { signal, openJoins: agent.status.openJoins })
-    void agent.stop(graceMs)
-  })
+  const signals = onStopSignals(
+    (signal) => {
+      log.info('agent.stopping', { signal, openJoins: agent.status.openJoins })
+      void agent.stop(graceMs)
+    },
+    companion === undefined ? undefined : followerStopSignals,
+  )
+  const leave = companion?.(agent, log)
   try {
     agent.start().catch(() => undefined)
     const error = await agent.ended
@@ -75,6 +82,7 @@ export async function runAgent(flags: AgentFlags, tunnel: Omit<TunnelSpec, 'targ
     fail(error)
     return exitCodes.refused
   } finally {
+    leave?.()
     signals.dispose()
     screen?.close()
     clearInterval(alive)
@@ -82,9 +90,9 @@ export async function runAgent(flags: AgentFlags, tunnel: Omit<TunnelSpec, 'targ
 }
 
 /** What makes one agent another than the next: the same command again is the same agent come back. */
-function purposeOf(
-  { relay: [relay] }: AgentFlags,
-  { protocol, target, subdomain, hostname, remotePort }: TunnelSpec,
-): string {
-  return JSON.stringify([relay.host, relay.port, protocol, target, subdomain, hostname, remotePort])
+function purposeOf({ relay: [relay] }: SessionFlags, tunnels: readonly TunnelSpec[]): string {
+  const kinds = tunnels.map(({ protocol, target, subdomain, hostname, remotePort }) => {
+    return [protocol, target, subdomain, hostname, remotePort]
+  })
+  return JSON.stringify([relay.host, relay.port, ...kinds])
 }

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs'
 import type { TlsTrust } from '../dataplane/types.ts'
-import type { AgentFlags } from './agent-flags.ts'
 import { CommandFailure } from './exit.ts'
 import { loginFor, readLogins } from './login-store.ts'
+import type { SessionFlags } from './session-flags.ts'
 
 /**
  * The token: `--token`, `--token-file`, `MILLRACE_TOKEN`, that of `millrace login`, or '' for an open relay. Throws {@link CommandFailure}.
  */
-export function readToken(flags: AgentFlags): string {
+export function readToken(flags: SessionFlags): string {
   if (flags.token !== undefined) {
     // Other users read command lines in ps; this overwrites ours, as early as we can.
     process.title = 'millrace'
@@ -24,7 +24,7 @@ export function readToken(flags: AgentFlags): string {
 }
 
 /** Whom the relay's certificate must come from: as the flags say, else as `millrace login` knows. Throws {@link CommandFailure}. */
-export function relayTrust(flags: AgentFlags): TlsTrust {
+export function relayTrust(flags: SessionFlags): TlsTrust {
   if (flags.pin !== undefined) return { kind: 'pin', sha256: [flags.pin] }
   const given = trustOf(flags.ca, flags.insecureSkipVerify)
   if (given !== undefined) return given
@@ -33,7 +33,10 @@ export function relayTrust(flags: AgentFlags): TlsTrust {
 }
 
 /** Whom an `https://` target's certificate must come from, wherever it is. Throws {@link CommandFailure}. */
-export function targetTrust(flags: AgentFlags): TlsTrust {
+export function targetTrust(flags: {
+  readonly targetCa?: string | undefined
+  readonly targetInsecureSkipVerify?: boolean | undefined
+}): TlsTrust {
   return trustOf(flags.targetCa, flags.targetInsecureSkipVerify) ?? { kind: 'system' }
 }
 

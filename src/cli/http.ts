@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import type { Target } from '../net/address.ts'
-import { type AgentFlags, addAgentFlags } from './agent-flags.ts'
+import { type AgentFlags, addAgentFlags, withTarget } from './agent-flags.ts'
 import { addNameFlags, type NameFlags, namesOf } from './name-flags.ts'
 
 type WebProtocol = 'http' | 'https' | 'http+https'
@@ -35,11 +35,13 @@ function addWebCommand(command: Command): void {
       // The value is a secret: no message repeats it.
       if (flags.auth !== undefined && !/^[^:]+:/.test(flags.auth)) command.error('error: --auth takes USER:PASSWORD')
       const { runAgent } = await import('./agent-run.ts')
-      process.exitCode = await runAgent(flags, {
-        protocol: flags.proto ?? 'https',
-        target,
-        ...namesOf(flags),
-        ...(flags.auth === undefined ? {} : { httpAuth: flags.auth }),
-      })
+      process.exitCode = await runAgent(flags, [
+        withTarget(flags, {
+          protocol: flags.proto ?? 'https',
+          target,
+          ...namesOf(flags),
+          ...(flags.auth === undefined ? {} : { httpAuth: flags.auth }),
+        }),
+      ])
     })
 }

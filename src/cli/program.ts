@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, type OutputConfiguration } from 'commander'
+import * as config from './config.ts'
 import * as doctor from './doctor.ts'
 import { dieOnUnhandled, exitCodes, fail } from './exit.ts'
 import * as http from './http.ts'
 import * as login from './login.ts'
 import * as relay from './relay.ts'
+import * as start from './start.ts'
 import * as tcp from './tcp.ts'
 import * as tls from './tls.ts'
 import * as token from './token.ts'
@@ -36,7 +38,7 @@ export function createProgram(output: OutputConfiguration = {}): Command {
     .helpCommand(true)
     .showHelpAfterError('(millrace --help says more)')
     .exitOverride()
-  for (const command of [relay, http, tls, tcp, login, token, doctor]) command.register(program)
+  for (const command of [relay, http, tls, tcp, start, config, login, token, doctor]) command.register(program)
   return program
 }
 

@@ -5,7 +5,7 @@ import { createLogger, type Logger } from '../observe/log.ts'
 import { Relay } from '../relay/relay.ts'
 import { exitCodes } from './exit.ts'
 import type { RelayCommandFlags } from './relay.ts'
-import { onStopSignals, relayStopSignals } from './signals.ts'
+import { followerStopSignals, onStopSignals } from './signals.ts'
 
 /**
  * Runs a relay until it is asked to stop. Resolves with the exit code; rejects with what an operator must know
@@ -13,6 +13,10 @@ import { onStopSignals, relayStopSignals } from './signals.ts'
  */
 export async function runRelay(flags: RelayCommandFlags): Promise<number> {
   const settings = await settingsOf(flags)
+  if (flags.check === true) {
+    process.stdout.write(`${flags.config ?? 'the settings'}: right\n`)
+    return exitCodes.ok
+  }
   const log = createLogger({ format: settings.logFormat, level: flags.logLevel })
   let stop: () => void = () => undefined
   const asked = new Promise<void>((resolve) => {
@@ -22,7 +26,7 @@ export async function runRelay(flags: RelayCommandFlags): Promise<number> {
   const signals = onStopSignals((signal) => {
     log.info('relay.stopping', { signal })
     stop()
-  }, relayStopSignals)
+  }, followerStopSignals)
   let relay: Relay | undefined
   const reload = (): void => void reloadTokens(flags, relay, log)
   process.on('SIGHUP', reload)

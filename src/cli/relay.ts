@@ -6,6 +6,7 @@ import type { LogLevel } from '../observe/log.ts'
 /** The flags of `millrace relay`, as commander gives them. */
 export interface RelayCommandFlags {
   readonly config?: string
+  readonly check?: boolean
   readonly tunnelAddr?: HostPort
   readonly httpAddr?: HostPort
   readonly httpsAddr?: HostPort
@@ -32,6 +33,7 @@ export function register(program: Command): void {
     .command('relay')
     .description('runs the public server that agents connect to; flags come before the config file')
     .option('--config <file>', 'reads settings from a YAML file: these flags with _ for -, tokens and limits')
+    .option('--check', 'only says whether the settings are right')
     .option('--tunnel-addr <host:port>', 'where agents connect (default: ":4443")', checked(parseListenAddress))
     .option('--http-addr <host:port>', 'where visitors of http:// tunnels connect', checked(parseListenAddress))
     .option('--https-addr <host:port>', 'where visitors of https:// tunnels connect', checked(parseListenAddress))

@@ -1,8 +1,8 @@
 import { exitCodes } from './exit.ts'
 
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-/** What ends a relay: to it SIGHUP means to read its settings again. */
-export const relayStopSignals = ['SIGINT', 'SIGTERM'] as const
+/** What ends whoever follows a config file: SIGHUP means to read it again. */
+export const followerStopSignals = ['SIGINT', 'SIGTERM'] as const
 
 /**
  * Calls `stop` on the first of the signals (default SIGINT, SIGTERM, SIGHUP); a second one ends the process at once. Ctrl-C under npm and

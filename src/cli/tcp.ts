@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Target } from '../net/address.ts'
-import { type AgentFlags, addAgentFlags, portFlag } from './agent-flags.ts'
+import { type AgentFlags, addAgentFlags, portFlag, withTarget } from './agent-flags.ts'
 
 interface TcpFlags extends AgentFlags {
   readonly remotePort: number
@@ -15,11 +15,13 @@ export function register(program: Command): void {
     .option('--tls', 'visitors speak TLS, which the relay ends with its certificate')
     .action(async (target: Target, flags: TcpFlags) => {
       const { runAgent } = await import('./agent-run.ts')
-      process.exitCode = await runAgent(flags, {
-        protocol: 'tcp',
-        target,
-        remotePort: flags.remotePort,
-        ...(flags.tls === true ? { relayTls: true } : {}),
-      })
+      process.exitCode = await runAgent(flags, [
+        withTarget(flags, {
+          protocol: 'tcp',
+          target,
+          remotePort: flags.remotePort,
+          ...(flags.tls === true ? { relayTls: true } : {}),
+        }),
+      ])
     })
 }

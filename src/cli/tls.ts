@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { TunnelCertificate } from '../agent/options.ts'
 import type { Target } from '../net/address.ts'
-import { type AgentFlags, addAgentFlags } from './agent-flags.ts'
+import { type AgentFlags, addAgentFlags, withTarget } from './agent-flags.ts'
 import { addNameFlags, type NameFlags, namesOf } from './name-flags.ts'
 
 interface TlsFlags extends AgentFlags, NameFlags {
@@ -26,12 +26,14 @@ export function register(program: Command): void {
       }
       const certificate = await certificateOf(flags)
       const { runAgent } = await import('./agent-run.ts')
-      process.exitCode = await runAgent(flags, {
-        protocol: 'tls',
-        target,
-        ...namesOf(flags),
-        ...(certificate === undefined ? {} : { certificate }),
-      })
+      process.exitCode = await runAgent(flags, [
+        withTarget(flags, {
+          protocol: 'tls',
+          target,
+          ...namesOf(flags),
+          ...(certificate === undefined ? {} : { certificate }),
+        }),
+      ])
     })
 }
 

@@ -2,20 +2,25 @@ import { readFile } from 'node:fs/promises'
 import { isMap, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
 import type { z } from 'zod'
 import { MillraceError } from '../errors.ts'
+import { closestName } from './closest-name.ts'
+import { keysAt } from './schema-keys.ts'
 
 /**
  * Reads a YAML file and checks it. Rejects with ERR_CONFIG: `file:line:column: path: message`, one for each fault,
  * joined by `; `. Values are never quoted: they may be secrets.
  */
 export async function loadConfig<S extends z.ZodType>(file: string, schema: S): Promise<z.output<S>> {
-  let text: string
+  return parseConfig(await readConfig(file), file, schema)
+}
+
+/** Reads a config file's text. Rejects with ERR_CONFIG. */
+export async function readConfig(file: string): Promise<string> {
   try {
-    text = await readFile(file, 'utf8')
+    return await readFile(file, 'utf8')
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new MillraceError('ERR_CONFIG', `the config file cannot be read: ${why}`, { cause: error })
   }
-  return parseConfig(text, file, schema)
 }
 
 /** Checks YAML text; `file` is only named in errors. Throws as {@link loadConfig} rejects. */
@@ -26,37 +31,45 @@ export function parseConfig<S extends z.ZodType>(text: string, file: string, sch
     const { line, col } = lines.linePos(offset)
     return `${file}:${line}:${col}`
   }
-  const [fault] = document.errors
-  if (fault !== undefined) throw new MillraceError('ERR_CONFIG', `${at(fault.pos[0])}: ${fault.message}`)
+  if (document.errors.length > 0) {
+    const faults = document.errors.map(({ message, pos }) => `${at(pos[0])}: ${message}`)
+    throw new MillraceError('ERR_CONFIG', faults.join('; '))
+  }
   // An empty file says nothing, which is allowed.
   const result = schema.safeParse(document.toJS() ?? {})
   if (result.success) return result.data
-  const faults = result.error.issues.map((issue) => {
-    const offset = offsetOf(document.contents, issue)
+  const faults = result.error.issues.flatMap((issue) => {
+    const node = nodeAt(document.contents, issue.path)
     const path = issue.path.length === 0 ? '' : `${issue.path.map(String).join('.')}: `
-    return `${at(offset)}: ${path}${issue.message}`
+    if (issue.code !== 'unrecognized_keys') {
+      const missing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined')
+      return [`${at(startOf(node) ?? 0)}: ${path}${missing ? 'is missing' : issue.message}`]
+    }
+    const known = keysAt(schema, issue.path)
+    return issue.keys.map((key) => `${at(keyOffset(node, key))}: ${path}${unknownKey(key, known)}`)
   })
   throw new MillraceError('ERR_CONFIG', faults.join('; '))
 }
 
-/** Where an issue lies: at the unknown key, the bad value, or the nearest thing around a missing one. */
-function offsetOf(root: unknown, issue: z.core.$ZodIssue): number {
+function unknownKey(key: string, known: readonly string[]): string {
+  const meant = closestName(key, known)
+  return `Unrecognized key: "${key}"${meant === undefined ? '' : ` (did you mean "${meant}"?)`}`
+}
+
+/** The node at a path, or the nearest thing around a missing one. */
+function nodeAt(root: unknown, path: readonly PropertyKey[]): unknown {
   let node = root
-  for (const step of issue.path) {
-    const next = childOf(node, step)
+  for (const step of path) {
+    const next = isMap(node) || isSeq(node) ? node.get(step, true) : undefined
     if (next === undefined) break
     node = next
   }
-  if (issue.code === 'unrecognized_keys' && isMap(node)) {
-    const unknown = node.items.find((item) => String(item.key) === issue.keys[0])
-    return startOf(unknown?.key) ?? startOf(node) ?? 0
-  }
-  return startOf(node) ?? 0
+  return node
 }
 
-function childOf(node: unknown, step: PropertyKey): unknown {
-  if (isMap(node)) return node.get(step, true)
-  return isSeq(node) ? node.get(step, true) : undefined
+function keyOffset(node: unknown, key: string): number {
+  const item = isMap(node) ? node.items.find((one) => String(one.key) === key) : undefined
+  return startOf(item?.key) ?? startOf(node) ?? 0
 }
 
 function startOf(node: unknown): number | undefined {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { parsePortRange } from '../net/address.ts'
 import { parseNetworks } from '../net/networks.ts'
-import { parsed } from './parsed.ts'
+import { formed, parsed } from './parsed.ts'
 import {
   defaultHstsSeconds,
   maxHstsSeconds,
@@ -33,7 +33,8 @@ const certificatePlace = z.unknown().transform((value, context) => {
   return z.NEVER
 })
 /** Seconds; `true` is the default. */
-const hsts = z.preprocess(
+const hsts = formed(
+  { type: 'boolean' },
   (value) => (value === true ? defaultHstsSeconds : value === false ? undefined : value),
   z.int().min(0).max(maxHstsSeconds).optional(),
 )
@@ -64,9 +65,11 @@ export const relaySchema = z.strictObject({
   tunnel_addr: listenAddress.optional(),
   http_addr: listenAddress.optional(),
   https_addr: listenAddress.optional(),
-  tcp_ports: z
-    .preprocess((value) => (typeof value === 'number' ? String(value) : value), parsed(parsePortRange))
-    .optional(),
+  tcp_ports: formed(
+    { type: 'integer' },
+    (value) => (typeof value === 'number' ? String(value) : value),
+    parsed(parsePortRange),
+  ).optional(),
   domain: parsed(parseDomain).optional(),
   proxy_protocol_from: z.array(network).optional(),
   tls_cert: path.optional(),
@@ -74,7 +77,11 @@ export const relaySchema = z.strictObject({
   https_certs: certificatePlace.optional(),
   https_redirect: z.boolean().optional(),
   hsts: hsts.optional(),
-  token_sha256: z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(tokenHash)).optional(),
+  token_sha256: formed(
+    { type: 'string' },
+    (value) => (typeof value === 'string' ? [value] : value),
+    z.array(tokenHash),
+  ).optional(),
   tokens: tokenList.optional(),
   tokens_file: path.optional(),
   open: z.boolean().optional(),

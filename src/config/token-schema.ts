@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { parsePortRange, validateHostname } from '../net/address.ts'
 import { parseNetworks } from '../net/networks.ts'
-import { parsed } from './parsed.ts'
+import { formed, parsed } from './parsed.ts'
 import { tokenNamePattern, tokenProtocols } from './relay-settings.ts'
 
 /** SHA-256 of a token; lower case afterwards. */
@@ -19,9 +19,12 @@ const hostGlob = parsed((text) => {
   return below + name.replace(/\.$/, '').toLowerCase()
 })
 
-const portRanges = z.preprocess(
+const portRanges = formed(
+  { type: ['integer', 'string'] },
   (value): unknown => (Array.isArray(value) ? value : [value]),
-  z.array(z.preprocess((value) => (typeof value === 'number' ? String(value) : value), parsed(parsePortRange))),
+  z.array(
+    formed({ type: 'integer' }, (value) => (typeof value === 'number' ? String(value) : value), parsed(parsePortRange)),
+  ),
 )
 
 const network = parsed((text) => {

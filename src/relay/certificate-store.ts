@@ -2,10 +2,10 @@ import { X509Certificate } from 'node:crypto'
 import type { CertificateSource } from '../config/relay-settings.ts'
 import type { TlsOptions } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
+import { FolderWatch, type WatchTimes } from '../folder-watch.ts'
 import type { Logger } from '../observe/log.ts'
 import { type CertificatePlace, findCertificates, fingerprint, foldersOf } from './certificate-files.ts'
 import { type Certificate, readPair } from './certificates.ts'
-import { FolderWatch, type WatchTimes } from './folder-watch.ts'
 
 /** A certificate as handshakes use it: the same objects as long as its files hold the same, so contexts are cached. */
 export interface ServerCertificate extends Certificate {
