@@ -175,6 +175,15 @@ class Play {
     sent(end.client ? server_ : client_, out, output);
   }
 
+  // What a write behind the other's end has left: no read takes it along.
+  void flush(End& end) {
+    Bytes out(room_);
+    TlsOutput output{.room = out};
+    end.stream->flush(output);
+    sent(end.client ? server_ : client_, out, output);
+    moved_ = moved_ || output.used > 0;
+  }
+
   void sent(End& to, const Bytes& out, const TlsOutput& output) {
     if (output.used > out.size()) return fail("more output than room");
     to.incoming.insert(to.incoming.end(), out.begin(), out.begin() + static_cast<ptrdiff_t>(output.used));
@@ -186,7 +195,8 @@ class Play {
       moved_ = false;
       for (End* end : {&client_, &server_}) {
         if (end->closed && !end->said && !end->failed) close(*end);
-        if (!end->over && !(end->failed && end->incoming.empty())) step(*end, SIZE_MAX);
+        if (end->over) flush(*end);
+        else if (!(end->failed && end->incoming.empty())) step(*end, SIZE_MAX);
         if (end->failed) end->incoming.clear();
       }
     }
