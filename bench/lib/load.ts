@@ -56,6 +56,8 @@ export interface LoadOptions {
   readonly wait?: boolean
   /** They use their TLS sessions again. */
   readonly resume?: boolean
+  /** A visit of `connect` is a TLS handshake and nothing else. */
+  readonly hello?: boolean
   /** Files of `cipher`. */
   readonly certificate?: string
   readonly key?: string

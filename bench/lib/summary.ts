@@ -46,6 +46,8 @@ export const units = {
   first_byte_ms: 'ms',
   requests_s: '1/s',
   cpu_us_per_request: 'µs',
+  heartbeat_p99_ms: 'ms',
+  heartbeat_worst_ms: 'ms',
 } as const
 
 /** A metric's name. */

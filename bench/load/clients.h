@@ -19,6 +19,7 @@ struct Options {
   uint64_t visits = 1000;     // visit: how many in all
   bool tls = false;           // visitors and service speak TLS
   bool resume = false;        // visitors use their TLS sessions again
+  bool hello = false;         // connect: a visit is a TLS handshake and nothing else
   bool wait = false;          // echo: every connection is used once, {"open":N} printed, and the end of standard input awaited
   std::string certificate;    // PEM files: serve with TLS, cipher
   std::string key;

@@ -42,9 +42,10 @@ class SecureEnd {
   // Sends what is left of what send() took.
   void flush();
   bool resumed() const { return stream_->resumed(); }
+  // Takes the handshake as far as it goes; false with errno, EAGAIN while it is under way.
+  bool shake();
 
  private:
-  bool shake();
   // Reads the socket behind what is left of the ciphertext; the error of recv(2).
   int fill(millrace::TlsInput& input);
   void keep(const millrace::TlsInput& input);

@@ -5,6 +5,30 @@
 #include "pingers.h"
 
 namespace load {
+namespace {
+
+// The visit is over with the server's FIN, which the relay has to carry as well.
+bool over(Pingers& pingers, Pinger& pinger) {
+  pingers.push(pinger);
+  if (pinger.busy) {
+    if (!pingers.pull(pinger)) return false;
+    pinger.busy = false;
+  }
+  char byte;
+  const ssize_t got = pinger.wire.recv(&byte, 1);
+  if (got < 0 && errno == EAGAIN) return false;
+  if (got != 0) fail("the end of a visit");
+  return true;
+}
+
+// The visit is over with its handshake.
+bool greeted(Pinger& pinger) {
+  if (pinger.wire.tls->shake()) return true;
+  if (errno != EAGAIN && errno != ENOTCONN) fail("a handshake");
+  return false;
+}
+
+}  // namespace
 
 int connect_each(const Options& options) {
   Pingers pingers(options, Verb::kRequest);
@@ -14,7 +38,7 @@ int connect_each(const Options& options) {
   const auto visit = [&](Pinger& pinger) {
     const uint64_t began = now_ns();
     pingers.open(pinger, false);
-    pingers.start(pinger);
+    if (!options.hello) pingers.start(pinger);
     pinger.sent_at = began;
   };
   const uint64_t from = now_ns() + ns_of(options.warmup);
@@ -59,16 +83,7 @@ int connect_each(const Options& options) {
     }
     for (int index = 0; index < count; ++index) {
       Pinger& pinger = *static_cast<Pinger*>(events[index].data.ptr);
-      pingers.push(pinger);
-      if (pinger.busy) {
-        if (!pingers.pull(pinger)) continue;
-        pinger.busy = false;
-      }
-      // The visit is over with the server's FIN, which the relay has to carry as well.
-      char byte;
-      const ssize_t got = pinger.wire.recv(&byte, 1);
-      if (got < 0 && errno == EAGAIN) continue;
-      if (got != 0) fail("the end of a visit");
+      if (!(options.hello ? greeted(pinger) : over(pingers, pinger))) continue;
       if (pinger.wire.tls) {
         resumed += pinger.wire.tls->resumed();
         pinger.wire.finish();

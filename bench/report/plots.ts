@@ -49,6 +49,12 @@ const plots: readonly Plot[] = [
   { file: 'tls-echo-cpu', title: 'TLS, 64 B: CPU', scenario: 'tls-echo', metric: 'cpu_us_per_round_trip' },
   { file: 'tls-handshakes', title: 'TLS handshakes', scenario: 'tls-handshakes', metric: 'handshakes_core_s' },
   { file: 'tls-mixed-p99', title: 'TLS pings: 99th percentile', scenario: 'tls-mixed', metric: 'p99_us' },
+  {
+    file: 'tls-storm-p99',
+    title: 'A tunnel beside handshakes: 99th percentile',
+    scenario: 'tls-storm',
+    metric: 'p99_us',
+  },
   { file: 'cold', title: 'From start to first byte', scenario: 'cold', metric: 'first_byte_ms' },
 ]
 

@@ -8,12 +8,14 @@ export const method: readonly string[] = [
   'CPU is the time that the relaying processes ran, all threads, in user and kernel mode, from `/proc/PID/task/TID/schedstat`. On loopback the kernel handles the receipt of a segment in the context of its sender, so part of the far end’s TCP work is charged to whoever sends, of every contender alike.',
   '“Core busy” is CPU time over time for the relaying processes: near 100 % the contender was the limit; well below, the load, the kernel or waiting was, and its rate says little about what it could do. CPU per GB and per round trip hold in both cases.',
   '`direct` is the load without any relay. It shows that the load programs are not the limit: where a contender comes near it, its rate is the load’s.',
+  'Congestion control is the system’s for the load and for every other contender; the table above says which. Ours keeps it too, but for connections over loopback where it is BBR: those get Reno. BBR paces, with a timer for nearly every segment, by an estimate of a path that is this machine’s memory, and by that a relay on the same host as one of its ends (an agent always is, mostly) pays more for timers than for sending. Any relay could do so; none of the others has an option for it. What it makes of the figures is said with them, and in `mtu1500`, which is no loopback, all contenders have the same.',
 ]
 
 /** What a loopback on two cores does not show. */
 export const hidden: readonly string[] = [
   'There is no network card: no interrupts, no DMA, no receive coalescing. The MTU of loopback is 65 536, so the kernel works on segments of up to 64 KiB; `mtu1500` is the case for small ones.',
   'The round-trip time is a few microseconds and nothing is lost. Congestion control, buffers on long paths and head-of-line blocking in one shared connection (frp with tcpMux, chisel) cost nothing here and do elsewhere.',
+  'Pacing has no purpose here. On a real path it spreads a flow over the round-trip time, and a sender without it depends on the queues on the way; ours paces there like everybody else, so its lead over contenders that pace here is a lead on loopback only.',
   'Copying is cheap while all data fits the processor’s caches. Memory bandwidth that many flows compete for is not measured.',
   'Latencies include the scheduling of two processes (three in a tunnel) on one core. They compare contenders; they predict nothing about a network.',
   'Each contender is limited to one core, and those with threads to one thread, so nothing here says how any of them scales over many cores.',
@@ -41,6 +43,8 @@ export const remarks: Readonly<Record<string, string>> = {
     'Certificates are not checked by the visitors, whose cost that would be. Node’s TLS, below `stream`, gives no new ticket with a resumed handshake, so every third visitor is without one.',
   'tls-mixed':
     'Hop and load have one core each: what the handshakes of visitors cost the load (the client’s half) competes with the newcomers, not with the pings, which the scheduler prefers.',
+  'tls-storm':
+    'The strangers shake hands and leave without a word, which the relay takes for scanners. The agents run on Node streams on the load’s core, before everything else there of ordinary priority, so that their own waiting is mostly not measured; with 800 to 2 000 answers in a round the worst of them is part of the figures.',
   heartbeats:
     '`stream` and `adaptive` are the relay as built on that data plane; its control code is the same. The agents’ CPU is not counted.',
   cold: 'Interpreters and dynamic libraries were in the page cache.',

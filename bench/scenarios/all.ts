@@ -10,6 +10,7 @@ import { idle } from './idle.ts'
 import { mixed } from './mixed.ts'
 import { mtu1500 } from './mtu1500.ts'
 import { scaling } from './scaling.ts'
+import { tlsStorm } from './storm.ts'
 import { tlsBulk, tlsEcho, tlsHandshakes, tlsMixed, tlsTunnel } from './tls.ts'
 
 /** Every scenario, in the order of the report. */
@@ -28,6 +29,7 @@ export const scenarios: readonly Scenario[] = [
   tlsEcho,
   tlsHandshakes,
   tlsMixed,
+  tlsStorm,
   heartbeats,
   cold,
   scaling,

@@ -1,11 +1,12 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { cli } from '../contenders/millrace.ts'
-import { makeCertificate, pidOf, writeLines } from '../contenders/tunnel-parts.ts'
+import { type Certificate, makeCertificate, pidOf, writeLines } from '../contenders/tunnel-parts.ts'
 import type { Context } from '../lib/contender.ts'
-import { linesOf } from '../lib/lines.ts'
+import { type Lines, linesOf } from '../lib/lines.ts'
 import { Place } from '../lib/place.ts'
 import { cpuSeconds } from '../lib/process.ts'
 import { type Scenario, takeTurns } from '../lib/scenario.ts'
@@ -16,31 +17,54 @@ const agents = fileURLToPath(new URL('../contenders/agents.ts', import.meta.url)
 /** V8 tidies up behind the many handshakes; everybody gets as long. */
 const restMs = 6_000
 
-async function startRelay(context: Context, mode: string, certificate: string, key: string) {
+/** A relay as built, which everybody may use, with room for so many sessions. */
+export async function startRelay(
+  context: Context,
+  mode: string,
+  { certificate, key }: Pick<Certificate, 'certificate' | 'key'>,
+  most: number,
+  words: readonly string[] = [],
+): Promise<{ readonly pid: number; readonly control: number }> {
   const control = await context.freePort()
   const files = ['--state-dir', join(context.folder, 'state'), '--tls-cert', certificate, '--tls-key', key]
-  const words = ['--tunnel-addr', `${context.host}:${control}`, '--domain', 'millrace.localhost', '--open', ...files]
-  const config = writeLines(context, 'relay.yaml', ['limits:', `  sessions: ${sessions + 1}`])
+  const address = ['--tunnel-addr', `${context.host}:${control}`, '--domain', 'millrace.localhost']
+  const config = writeLines(context, 'relay.yaml', ['limits:', `  sessions: ${most}`])
   const env = { PATH: process.env['PATH'], HOME: context.folder, MILLRACE_DATAPLANE: mode }
-  const relay = context.spawn(process.execPath, [cli, 'relay', '--config', config, ...words, '--log-level', 'error'], {
-    env,
-  })
+  const open = ['relay', '--config', config, ...address, '--open', ...files, ...words, '--log-level', 'error']
+  const relay = context.spawn(process.execPath, [cli, ...open], { env })
   await context.awaitPort(control)
   return { pid: pidOf(relay), control }
+}
+
+/**
+ * Agents that run; resolves once all are in. `urgent`: before everything else on the load's core that has an ordinary
+ * priority; Node spins when its threads have one of those that never yield.
+ */
+export async function startAgents(
+  place: Place,
+  control: number,
+  certificate: string,
+  count: number,
+  urgent = false,
+): Promise<{ readonly process: ChildProcessByStdio<Writable, Readable, null>; readonly lines: Lines }> {
+  const script = [process.execPath, '--import', 'tsx', agents, place.relayHost, String(control), certificate]
+  const words = [...(urgent && process.getuid?.() === 0 ? ['nice', '-n', '-15'] : []), ...script, String(count)]
+  const [command = '', ...rest] = place.onLoadCore(words)
+  const started = spawn(command, rest, { stdio: ['pipe', 'pipe', 'inherit'] })
+  place.onEnd(() => started.kill('SIGKILL'))
+  started.stdin.on('error', () => {})
+  const lines = linesOf(started.stdout)
+  if ((await lines.next()) === undefined) throw new Error('the agents have ended')
+  return { process: started, lines }
 }
 
 async function measure(mode: string, seconds: number): Promise<Figures> {
   const place = new Place()
   try {
     const context = place.context(0)
-    const { certificate, key } = makeCertificate(context)
-    const { pid, control } = await startRelay(context, mode, certificate, key)
-    const script = [process.execPath, '--import', 'tsx', agents]
-    const words = [...script, place.relayHost, String(control), certificate, String(sessions)]
-    const [command = '', ...rest] = place.onLoadCore(words)
-    const load = spawn(command, rest, { stdio: ['pipe', 'pipe', 'inherit'] })
-    place.onEnd(() => load.kill('SIGKILL'))
-    if ((await linesOf(load.stdout).next()) === undefined) throw new Error('the agents have ended')
+    const files = makeCertificate(context)
+    const { pid, control } = await startRelay(context, mode, files, sessions + 1)
+    const load = (await startAgents(place, control, files.certificate, sessions)).process
     await sleep(restMs)
     const [began, before] = [performance.now(), cpuSeconds([pid])]
     await sleep(seconds * 1000)
