@@ -15,7 +15,7 @@ const rate = 2000
 /** Handshakes a second. */
 const newcomers = 1000
 /** For what opening all that leaves to be tidied up, ms. */
-const restMs = 3_000
+const restMs = 2_000
 
 async function measure(mode: string, seconds: number, storm: boolean): Promise<Figures> {
   const place = new Place()
