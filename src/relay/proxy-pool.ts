@@ -1,16 +1,8 @@
 import type { Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
+import { encodeMessage } from '../wire/codec.ts'
+import type { Carriers, OnCarrier, Passenger, Waiter } from './carriers.ts'
 import { Demand } from './demand.ts'
-
-/** Gets a proxy connection, or why there is none (ERR_POOL_FULL, ERR_POOL_TIMEOUT, ERR_POOL_CLOSED). */
-export type OnProxy = (proxy: Endpoint | MillraceError) => void
-
-/** A visitor that waits for a proxy connection. */
-export interface Waiter {
-  readonly onProxy: OnProxy
-  readonly plainAllowed: boolean
-  readonly deadline: number
-}
 
 /** Settings of a {@link ProxyPool}. */
 export interface ProxyPoolOptions {
@@ -25,7 +17,7 @@ export interface ProxyPoolOptions {
    * written at once could otherwise be split in the midst of one.
    */
   readonly maxRequested: number
-  /** Asks the agent for so many more. Never called from within {@link ProxyPool.take}. */
+  /** Asks the agent for so many more. Never called from within {@link ProxyPool.carry}. */
   readonly request: (count: number) => void
   /** True while plain proxy connections are good for all tunnels of this agent. Default never. */
   readonly plainServesAll?: () => boolean
@@ -44,9 +36,9 @@ const refillShare = 0.25
  * The proxy connections of one agent that wait for visitors, and the visitors that wait for proxy connections; one of
  * the two is always empty. Plain connections serve only tunnels that allow them, so the two kinds lie apart.
  * Dead connections leave at once and are never handed out. The youngest is handed out first: it is the one that a
- * middlebox has least likely forgotten.
+ * middlebox has least likely forgotten. Each serves one visitor: whoever gets one has `StartProxy` written on it.
  */
-export class ProxyPool {
+export class ProxyPool implements Carriers {
   readonly #options: ProxyPoolOptions
   /** Oldest first. */
   readonly #encrypted: Endpoint[] = []
@@ -79,35 +71,30 @@ export class ProxyPool {
     this.#refill(false)
   }
 
-  /**
-   * Takes a proxy connection for a visitor: `onProxy` is called once, at once if one is there. Returns the waiter, for
-   * {@link cancel}, or undefined when nothing is awaited.
-   */
-  take(plainAllowed: boolean, onProxy: OnProxy): Waiter | undefined {
+  carry(passenger: Passenger, onCarrier: OnCarrier): Waiter | undefined {
     if (this.#closed) {
-      onProxy(new MillraceError('ERR_POOL_CLOSED'))
+      onCarrier(new MillraceError('ERR_POOL_CLOSED'))
       return undefined
     }
     this.#demand.count()
-    const proxy = (plainAllowed ? this.#plain.pop() : undefined) ?? this.#encrypted.pop()
+    const proxy = (passenger.plainAllowed ? this.#plain.pop() : undefined) ?? this.#encrypted.pop()
     if (proxy !== undefined) {
       this.#planRefill()
-      onProxy(proxy)
+      handOver(proxy, passenger, onCarrier)
       return undefined
     }
     const { waiters, waiterTimeoutMs } = this.#options
     if (this.#waiters.size >= waiters) {
-      onProxy(new MillraceError('ERR_POOL_FULL', `${waiters}`))
+      onCarrier(new MillraceError('ERR_POOL_FULL', `${waiters}`))
       return undefined
     }
-    const waiter = { onProxy, plainAllowed, deadline: performance.now() + waiterTimeoutMs }
+    const waiter = { onCarrier, passenger, deadline: performance.now() + waiterTimeoutMs }
     this.#waiters.add(waiter)
     this.#timer ??= setTimeout(this.#expireWaiters, waiterTimeoutMs)
     this.#planRefill()
     return waiter
   }
 
-  /** The visitor went away: its `onProxy` won't be called any more. */
   cancel(waiter: Waiter): void {
     this.#waiters.delete(waiter)
   }
@@ -120,9 +107,9 @@ export class ProxyPool {
     this.#requested.shift()
     if (this.#closed) return false
     for (const waiter of this.#waiters) {
-      if (!proxy.encrypted && !waiter.plainAllowed) continue
+      if (!proxy.encrypted && !waiter.passenger.plainAllowed) continue
       this.#waiters.delete(waiter)
-      waiter.onProxy(proxy)
+      handOver(proxy, waiter.passenger, waiter.onCarrier)
       if (this.#waiters.size > this.#requested.length) this.#planRefill()
       return true
     }
@@ -159,7 +146,7 @@ export class ProxyPool {
     clearTimeout(this.#timer)
     const waiters = [...this.#waiters]
     this.#waiters.clear()
-    for (const { onProxy } of waiters) onProxy(new MillraceError('ERR_POOL_CLOSED'))
+    for (const { onCarrier } of waiters) onCarrier(new MillraceError('ERR_POOL_CLOSED'))
     for (const kind of [this.#encrypted, this.#plain]) {
       for (const proxy of kind.splice(0)) proxy.destroy()
     }
@@ -201,7 +188,12 @@ export class ProxyPool {
         break
       }
       this.#waiters.delete(waiter)
-      waiter.onProxy(new MillraceError('ERR_POOL_TIMEOUT', `${this.#options.waiterTimeoutMs}`))
+      waiter.onCarrier(new MillraceError('ERR_POOL_TIMEOUT', `${this.#options.waiterTimeoutMs}`))
     }
   }
+}
+
+function handOver(proxy: Endpoint, { start }: Passenger, onCarrier: OnCarrier): void {
+  proxy.write(encodeMessage(start()))
+  onCarrier(proxy)
 }

@@ -2,8 +2,9 @@ import type { DataPlane, Endpoint, Join } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import { logJoinEnd } from '../observe/join-log.ts'
 import type { Logger } from '../observe/log.ts'
+import type { Waiter } from './carriers.ts'
 import type { JoinBook } from './join-book.ts'
-import type { Waiter } from './proxy-pool.ts'
+
 import type { Tunnel } from './tunnel.ts'
 
 /** What the front works with. */

@@ -1,12 +1,11 @@
 import type { Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import { formatAddress } from '../net/address.ts'
-import { encodeMessage } from '../wire/codec.ts'
 import { newReqId } from '../wire/ids.ts'
-import type { Extension } from '../wire/messages.ts'
+import type { Extension, StartProxy } from '../wire/messages.ts'
 import type { AffinityOwner } from './affinity.ts'
+import type { Carriers, OnCarrier, Waiter } from './carriers.ts'
 import { originOf } from './origin.ts'
-import type { OnProxy, ProxyPool, Waiter } from './proxy-pool.ts'
 import type { TokenAccount } from './token-account.ts'
 
 /** What visitors speak. */
@@ -16,9 +15,9 @@ export type TunnelProtocol = 'tcp' | 'http' | 'https' | 'tls'
 export interface TunnelOwner extends AffinityOwner {
   /** What its token allows. */
   readonly identity: TokenAccount
-  readonly pool: ProxyPool
+  readonly pool: Carriers
   /** Of plain proxy connections, for tunnels that are passed through (extension `passthrough`). Made on first use. */
-  readonly plainPool: ProxyPool
+  readonly plainPool: Carriers
   readonly tunnels: Set<Tunnel>
   /** Set once the session has ended: nothing may be registered for it any more. */
   readonly closed: boolean
@@ -70,7 +69,7 @@ export class Tunnel {
   readonly terminates: boolean
   readonly #maxVisitors: number
   readonly #all: VisitorCount
-  readonly #pool: ProxyPool
+  readonly #pool: Carriers
   #visitors = 0
 
   constructor(options: TunnelOptions) {
@@ -93,34 +92,34 @@ export class Tunnel {
   }
 
   /**
-   * Gets a visitor a proxy connection on which StartProxy has been written. `onProxy` is called once, perhaps before
+   * Gets a visitor a proxy connection on which StartProxy has been written. `onCarrier` is called once, perhaps before
    * this returns: with the connection, and then {@link release} must follow once the visitor is done; or with the
    * reason why there is none (ERR_JOIN_LIMIT, ERR_RELAY_FULL, ERR_TOKEN_CONNECTIONS, ERR_POOL_*). The waiter, if any, is for {@link cancel}.
    */
-  admit(visitor: Endpoint, onProxy: OnProxy): Waiter | undefined {
+  admit(visitor: Endpoint, onCarrier: OnCarrier): Waiter | undefined {
     if (this.#visitors >= this.#maxVisitors) {
-      onProxy(new MillraceError('ERR_JOIN_LIMIT', `${this.#maxVisitors}`))
+      onCarrier(new MillraceError('ERR_JOIN_LIMIT', `${this.#maxVisitors}`))
       return undefined
     }
     if (this.#all.now >= this.#all.most) {
-      onProxy(new MillraceError('ERR_RELAY_FULL', `${this.#all.most}`))
+      onCarrier(new MillraceError('ERR_RELAY_FULL', `${this.#all.most}`))
       return undefined
     }
     const full = this.owner.identity.takeVisitor()
     if (full !== undefined) {
-      onProxy(full)
+      onCarrier(full)
       return undefined
     }
     this.#visitors++
     this.#all.now++
-    return this.#pool.take(this.plainAllowed, (proxy) => {
-      if (proxy instanceof MillraceError) this.release()
-      else proxy.write(this.#startProxy(visitor))
-      onProxy(proxy)
+    const passenger = { plainAllowed: this.plainAllowed, start: () => this.#startProxy(visitor) }
+    return this.#pool.carry(passenger, (carrier) => {
+      if (carrier instanceof MillraceError) this.release()
+      onCarrier(carrier)
     })
   }
 
-  /** The visitor left while it was waiting: its `onProxy` won't be called. */
+  /** The visitor left while it was waiting: its `onCarrier` won't be called. */
   cancel(waiter: Waiter): void {
     this.#pool.cancel(waiter)
     this.release()
@@ -133,12 +132,12 @@ export class Tunnel {
     this.owner.identity.freeVisitor()
   }
 
-  #startProxy(visitor: Endpoint): Buffer {
+  #startProxy(visitor: Endpoint): StartProxy {
     const { local, remote } = originOf(visitor)
     const origin = this.owner.knows('origin')
       ? { ServerAddr: formatAddress(local), Proto: this.protocol, Id: newReqId() }
       : {}
     const ClientAddr = formatAddress(remote)
-    return encodeMessage({ type: 'StartProxy', Url: this.url, ClientAddr, ...origin })
+    return { type: 'StartProxy', Url: this.url, ClientAddr, ...origin }
   }
 }

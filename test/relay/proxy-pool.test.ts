@@ -2,8 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import type { Endpoint } from '../../src/dataplane/types.ts'
 import { MillraceError } from '../../src/errors.ts'
-import { ProxyPool, type ProxyPoolOptions, type Waiter } from '../../src/relay/proxy-pool.ts'
+import type { OnCarrier, Waiter } from '../../src/relay/carriers.ts'
+import { ProxyPool, type ProxyPoolOptions } from '../../src/relay/proxy-pool.ts'
+import type { StartProxy } from '../../src/wire/messages.ts'
 import { FakeEndpoint } from './fake-endpoint.ts'
+
+const startProxy: StartProxy = { type: 'StartProxy', Url: 'tcp://x:1', ClientAddr: '127.0.0.1:1' }
 
 class Bed {
   readonly requests: number[] = []
@@ -27,16 +31,20 @@ class Bed {
     return proxy
   }
 
+  carry(plainAllowed: boolean, onCarrier: OnCarrier): Waiter | undefined {
+    return this.pool.carry({ plainAllowed, start: () => startProxy }, onCarrier)
+  }
+
   /** A visitor that waits. */
   waiter(): Waiter {
-    const waiter = this.pool.take(false, () => {})
+    const waiter = this.carry(false, () => {})
     assert(waiter !== undefined)
     return waiter
   }
 
   take(plainAllowed = false): (Endpoint | string)[] {
     const got: (Endpoint | string)[] = []
-    this.pool.take(plainAllowed, (proxy) => got.push(proxy instanceof MillraceError ? proxy.code : proxy))
+    this.carry(plainAllowed, (proxy) => got.push(proxy instanceof MillraceError ? proxy.code : proxy))
     return got
   }
 }
@@ -147,7 +155,7 @@ describe('ProxyPool', () => {
     await new Promise((resolve) => setTimeout(resolve, 15))
     const codes: string[] = []
     await new Promise<void>((resolve) => {
-      bed.pool.take(false, (proxy) => {
+      bed.carry(false, (proxy) => {
         assert(proxy instanceof MillraceError)
         codes.push(proxy.code)
         resolve()
@@ -161,7 +169,7 @@ describe('ProxyPool', () => {
   it('forgets a visitor that left', (t) => {
     const bed = new Bed(t)
     const got: unknown[] = []
-    const waiter = bed.pool.take(false, (proxy) => got.push(proxy))
+    const waiter = bed.carry(false, (proxy) => got.push(proxy))
     assert(waiter !== undefined)
     bed.pool.cancel(waiter)
     bed.offer()
