@@ -103,6 +103,11 @@ const catalogue = {
   ERR_JOIN_LIMIT: 'limits.joins_per_tunnel: {detail} visitors are connected',
   ERR_RELAY_FULL: 'limits.joins: {detail} visitors are connected to all tunnels together',
   ERR_CONFIG: '{detail}',
+  // The relay's control socket.
+  ERR_CONTROL: 'control socket: {detail}',
+  ERR_CONTROL_ABSENT:
+    'no relay answers at {detail}: it is not running, or has another control_socket or state directory',
+  ERR_CONTROL_TAKEN: 'a running relay has the control socket {detail}: give this one another control_socket',
   ERR_CERTIFICATE: 'the certificate cannot be used: {detail}',
   // The agent.
   ERR_AGENT_REFUSED: 'the relay refused: {detail}',
