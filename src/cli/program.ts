@@ -6,6 +6,7 @@ import { dieOnUnhandled, exitCodes, fail } from './exit.ts'
 import * as http from './http.ts'
 import * as login from './login.ts'
 import * as relay from './relay.ts'
+import * as reload from './reload.ts'
 import * as start from './start.ts'
 import * as tcp from './tcp.ts'
 import * as tls from './tls.ts'
@@ -38,7 +39,7 @@ export function createProgram(output: OutputConfiguration = {}): Command {
     .helpCommand(true)
     .showHelpAfterError('(millrace --help says more)')
     .exitOverride()
-  for (const command of [relay, http, tls, tcp, start, config, login, token, doctor]) command.register(program)
+  for (const command of [relay, http, tls, tcp, start, config, login, token, reload, doctor]) command.register(program)
   return program
 }
 

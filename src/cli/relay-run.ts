@@ -1,10 +1,13 @@
 import { relaySettings } from '../config/relay-config.ts'
 import { defaultHstsSeconds, type RelaySettings } from '../config/relay-settings.ts'
 import { createDataPlane } from '../dataplane/create.ts'
+import type { DataPlane } from '../dataplane/types.ts'
 import { createLogger, type Logger } from '../observe/log.ts'
+import { ControlSocket } from '../relay/control-socket.ts'
 import { Relay } from '../relay/relay.ts'
 import { exitCodes } from './exit.ts'
 import type { RelayCommandFlags } from './relay.ts'
+import { RelayFollower } from './relay-follow.ts'
 import { followerStopSignals, onStopSignals } from './signals.ts'
 
 /**
@@ -27,23 +30,59 @@ export async function runRelay(flags: RelayCommandFlags): Promise<number> {
     log.info('relay.stopping', { signal })
     stop()
   }, followerStopSignals)
+  // Until there is something to reload: it must not end a relay that is still starting.
+  const ignore = (): void => undefined
+  process.on('SIGHUP', ignore)
+  let follower: RelayFollower | undefined
+  let control: ControlSocket | undefined
   let relay: Relay | undefined
-  const reload = (): void => void reloadTokens(flags, relay, log)
-  process.on('SIGHUP', reload)
   // Sockets of the native data plane do not hold the event loop.
   const alive = setInterval(() => undefined, 2 ** 30)
   try {
     const dataPlane = createDataPlane()
     relay = await Relay.start({ settings, dataPlane, log })
     log.info('relay.started', { dataPlane: dataPlane.kind, mode: dataPlane.mode, domain: settings.domain })
+    const running = relay
+    follower = new RelayFollower(flags.config, () => settingsOf(flags), running, log)
+    control = await openControl(settings, dataPlane, running, follower, log)
     if (settings.open) log.warn('relay.open', {}, 'anybody may open tunnels here')
     await asked
+    follower.close()
+    await control?.close()
     await relay.stop()
     return exitCodes.ok
   } finally {
     signals.dispose()
-    process.off('SIGHUP', reload)
+    process.off('SIGHUP', ignore)
+    follower?.close()
     clearInterval(alive)
+  }
+}
+
+/** Without it the relay runs as well. */
+async function openControl(
+  { controlSocket }: RelaySettings,
+  dataPlane: DataPlane,
+  relay: Relay,
+  follower: RelayFollower,
+  log: Logger,
+): Promise<ControlSocket | undefined> {
+  const startedAt = Date.now()
+  const status = (): Promise<Readonly<Record<string, unknown>>> =>
+    Promise.resolve({ pid: process.pid, up_s: Math.round((Date.now() - startedAt) / 1000), ...relay.counts })
+  try {
+    return await ControlSocket.open(
+      dataPlane,
+      controlSocket,
+      new Map([
+        ['reload', async () => ({ ...(await follower.reload()) })],
+        ['status', status],
+      ]),
+    )
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    log.warn('control.unavailable', { error: text }, 'millrace reload will not reach this relay')
+    return undefined
   }
 }
 
@@ -69,15 +108,4 @@ async function settingsOf(flags: RelayCommandFlags): Promise<RelaySettings> {
     },
     flags.config,
   )
-}
-
-/** SIGHUP: the tokens of config and tokens file count at once; all other settings only after a restart. */
-async function reloadTokens(flags: RelayCommandFlags, relay: Relay | undefined, log: Logger): Promise<void> {
-  try {
-    const { tokens } = await settingsOf(flags)
-    await relay?.reloadTokens(tokens)
-  } catch (error) {
-    const text = error instanceof Error ? error.message : String(error)
-    log.error('tokens.refused', { error: text }, 'the tokens stay as they were')
-  }
 }

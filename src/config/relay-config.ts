@@ -2,6 +2,7 @@ import { dirname, join, resolve } from 'node:path'
 import { MillraceError } from '../errors.ts'
 import type { RelayFile } from './relay-schema.ts'
 import {
+  controlSocketName,
   defaultSettings,
   type RelayLimits,
   type RelaySettings,
@@ -26,6 +27,7 @@ export async function relaySettings(flags: RelayFlags, file: string | undefined)
     ...(given.tls_cert === undefined ? {} : { tls_cert: resolve(folder, given.tls_cert) }),
     ...(given.tls_key === undefined ? {} : { tls_key: resolve(folder, given.tls_key) }),
     ...(given.state_dir === undefined ? {} : { state_dir: resolve(folder, given.state_dir) }),
+    ...(given.control_socket === undefined ? {} : { control_socket: resolve(folder, given.control_socket) }),
     ...(given.tokens_file === undefined ? {} : { tokens_file: resolve(folder, given.tokens_file) }),
     ...(given.https_certs === undefined ? {} : { https_certs: resolveCertificates(folder, given.https_certs) }),
   }
@@ -64,6 +66,7 @@ function settingsOf(given: RelayFile, tokens: readonly TokenEntry[] = []): Relay
     open: given.open ?? defaults.open,
     allowPlain: given.allow_plain ?? defaults.allowPlain,
     stateDir,
+    controlSocket: given.control_socket ?? join(stateDir, controlSocketName),
     logFormat: given.log_format ?? defaults.logFormat,
     drainTimeoutMs: given.drain_timeout === undefined ? defaults.drainTimeoutMs : given.drain_timeout * 1000,
     limits: limitsOf(given.limits, defaults.limits),

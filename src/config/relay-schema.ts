@@ -87,6 +87,7 @@ export const relaySchema = z.strictObject({
   open: z.boolean().optional(),
   allow_plain: z.union([z.boolean(), z.literal('passthrough')]).optional(),
   state_dir: path.optional(),
+  control_socket: path.optional(),
   log_format: z.enum(['pretty', 'json']).optional(),
   /** Seconds. */
   drain_timeout: z.number().min(0).max(86_400).optional(),

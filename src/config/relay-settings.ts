@@ -15,6 +15,9 @@ export const tokenNamePattern = /^[\x21-\x7e](?:[\x20-\x7e]{0,98}[\x21-\x7e])?$/
 /** The tokens file within the state directory, unless `tokens_file` says another. */
 export const tokensFileName = 'tokens.yaml'
 
+/** The control socket within the state directory, unless `control_socket` says another. */
+export const controlSocketName = 'control.sock'
+
 /** A token's entry in the relay's config or tokens file: never the token itself. What is absent is not limited. */
 export interface TokenEntry {
   /** What logs call it. */
@@ -125,6 +128,8 @@ export interface RelaySettings {
   /** Accepts plain proxy connections (extension `plain`). */
   readonly allowPlain: boolean | 'passthrough'
   readonly stateDir: string
+  /** Where `millrace reload` and its kin reach the relay: the path of a unix socket, mode 0600. */
+  readonly controlSocket: string
   readonly logFormat: LogFormat
   /** How long joins may go on after the relay was asked to stop, ms. */
   readonly drainTimeoutMs: number
@@ -186,6 +191,7 @@ export function defaultSettings(env: NodeJS.ProcessEnv = process.env): RelaySett
     open: false,
     allowPlain: 'passthrough',
     stateDir: defaultStateDir(env),
+    controlSocket: join(defaultStateDir(env), controlSocketName),
     logFormat: 'pretty',
     drainTimeoutMs: 10_000,
     limits: defaultLimits,

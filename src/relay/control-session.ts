@@ -241,9 +241,20 @@ export class ControlSession implements TunnelOwner {
   }
 
   #makePool(own: Pick<ProxyPoolOptions, 'request' | 'plainServesAll'>): ProxyPool {
-    const { pool: limit, waiters, waiterTimeoutMs } = this.#options.limits
-    const maxRequested = this.knows('ticket') ? maxLiveTickets : maxRequestedOf1x
-    return new ProxyPool({ limit, waiters, waiterTimeoutMs, maxRequested, ...own })
+    const { limits } = this.#options
+    return new ProxyPool({
+      get limit() {
+        return limits.pool
+      },
+      get waiters() {
+        return limits.waiters
+      },
+      get waiterTimeoutMs() {
+        return limits.waiterTimeoutMs
+      },
+      maxRequested: this.knows('ticket') ? maxLiveTickets : maxRequestedOf1x,
+      ...own,
+    })
   }
 
   #requestProxies(count: number, tickets: TicketBook | undefined, plain = false): void {

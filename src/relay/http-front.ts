@@ -13,7 +13,7 @@ export type { HttpFrontOptions, HttpRoute } from './http-route.ts'
  * become another request there.
  */
 export class HttpFront {
-  readonly #context: ExchangeContext
+  #context: ExchangeContext
   /** Exchanges before their join: what is waited for here ends when the front closes. */
   readonly #pending = new Set<HttpExchange>()
   /** Those whose request the service has: they may take their time, but have no join that could be aborted. */
@@ -23,6 +23,12 @@ export class HttpFront {
 
   constructor(options: HttpFrontOptions) {
     this.#context = { ...options, limits: { ...defaultHttpLimits, ...options.limits } }
+  }
+
+  /** Replaces what may change; visitors that are there already keep what they came by. */
+  configure({ hsts, limits }: Pick<HttpFrontOptions, 'limits' | 'hsts'>): void {
+    const { hsts: _, ...rest } = this.#context
+    this.#context = { ...rest, limits: { ...defaultHttpLimits, ...limits }, ...(hsts === undefined ? {} : { hsts }) }
   }
 
   /** Visitors that are being served: heads awaited, proxy connections awaited, and joins. */

@@ -24,20 +24,25 @@ export interface LoginOptions {
   readonly log: Logger
 }
 
+const always: readonly Extension[] = ['close', 'drain', 'ping2', 'tls', 'origin', 'terminate']
+
 /** Lets agents in: turns an `Auth` into a control session, or says why not. */
 export class Login {
   readonly #options: LoginOptions
-  readonly #supported: readonly Extension[]
   readonly #backoff: LoginBackoff
   #count = 0
 
   constructor(options: LoginOptions) {
     this.#options = options
-    const { loginFailures: failures, loginAddresses: addresses } = options.settings.limits
-    this.#backoff = new LoginBackoff({ failures, addresses })
-    const { allowPlain } = options.settings
-    const always: readonly Extension[] = ['close', 'drain', 'ping2', 'tls', 'origin', 'terminate']
-    this.#supported = ['ticket', ...plainExtensions(allowPlain), ...always]
+    const { settings } = options
+    this.#backoff = new LoginBackoff({
+      get failures() {
+        return settings.limits.loginFailures
+      },
+      get addresses() {
+        return settings.limits.loginAddresses
+      },
+    })
   }
 
   /** Takes the control connection over, whatever comes of it. */
@@ -104,7 +109,7 @@ export class Login {
   }
 
   #negotiate(offered: readonly string[]): readonly Extension[] {
-    const common = negotiate(offered, this.#supported)
+    const common = negotiate(offered, ['ticket', ...plainExtensions(this.#options.settings.allowPlain), ...always])
     const plain = plainOf(new Set(common))
     // What holds for all tunnels holds for those that are passed through.
     const dropped = plain === true ? ['passthrough'] : plain === 'passthrough' ? [] : ['plain', 'passthrough']

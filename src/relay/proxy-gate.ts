@@ -20,27 +20,31 @@ type Serve = (batch: readonly Endpoint[]) => void
  * send one, and tells the fronts who the visitor is. Connections from anywhere else pass untouched and unseen.
  */
 export class ProxyGate {
+  /** May change: it is asked at each batch. */
+  readonly #settings: ProxyGateSettings
   /** Undefined: nobody is trusted. */
-  readonly #trusted: Networks | undefined
-  readonly #maxPending: number
-  readonly #timeoutMs: number
+  #trusted: Networks | undefined
+  /** What `#trusted` was made of. */
+  #from: readonly string[] = []
   readonly #log: Logger
   readonly #pending = new Set<Endpoint>()
   #closed = false
 
   /** Throws ERR_NETWORK. */
-  constructor({ proxyProtocolFrom, limits }: ProxyGateSettings, log: Logger) {
-    this.#trusted = proxyProtocolFrom.length === 0 ? undefined : parseNetworks(proxyProtocolFrom)
-    this.#maxPending = limits.pendingVisitors
-    this.#timeoutMs = limits.proxyHeaderMs
+  constructor(settings: ProxyGateSettings, log: Logger) {
+    this.#settings = settings
     this.#log = log
+    this.#look()
   }
 
-  /** Puts the gate before a front. Costs nothing while nobody is trusted. */
+  /** Puts the gate before a front. Costs next to nothing while nobody is trusted. */
   before(serve: Serve): Serve {
-    const trusted = this.#trusted
-    if (trusted === undefined) return serve
     return (batch) => {
+      const trusted = this.#look()
+      if (trusted === undefined) {
+        serve(batch)
+        return
+      }
       const direct: Endpoint[] = []
       for (const visitor of batch) {
         const { remote } = visitor
@@ -57,10 +61,20 @@ export class ProxyGate {
     for (const visitor of this.#pending) visitor.destroy('reset')
   }
 
+  #look(): Networks | undefined {
+    const { proxyProtocolFrom } = this.#settings
+    if (proxyProtocolFrom !== this.#from) {
+      this.#from = proxyProtocolFrom
+      this.#trusted = proxyProtocolFrom.length === 0 ? undefined : parseNetworks(proxyProtocolFrom)
+    }
+    return this.#trusted
+  }
+
   #await(visitor: Endpoint, serve: Serve): void {
-    if (this.#pending.size >= this.#maxPending || this.#closed) {
+    if (this.#pending.size >= this.#settings.limits.pendingVisitors || this.#closed) {
       visitor.destroy('reset')
-      if (!this.#closed) this.#refused(visitor, new MillraceError('ERR_VISITOR_LIMIT', `${this.#maxPending}`))
+      if (!this.#closed)
+        this.#refused(visitor, new MillraceError('ERR_VISITOR_LIMIT', `${this.#settings.limits.pendingVisitors}`))
       return
     }
     this.#pending.add(visitor)
@@ -76,7 +90,7 @@ export class ProxyGate {
   }
 
   async #readHeader(visitor: Endpoint): Promise<void> {
-    const bytes = await visitor.readHead(findProxyHeaderEnd, maxProxyHeaderBytes, this.#timeoutMs)
+    const bytes = await visitor.readHead(findProxyHeaderEnd, maxProxyHeaderBytes, this.#settings.limits.proxyHeaderMs)
     const header = parseProxyHeader(bytes)
     if (header.kind === 'own') return
     tellOrigin(visitor, { remote: addressOf(header.source), local: addressOf(header.destination) })
@@ -86,7 +100,7 @@ export class ProxyGate {
     if (!(error instanceof MillraceError)) return error
     const why =
       error.code === 'ERR_ENDPOINT_READ_TIMEOUT'
-        ? `none within ${this.#timeoutMs} ms (limits.proxy_header_ms)`
+        ? `none within ${this.#settings.limits.proxyHeaderMs} ms (limits.proxy_header_ms)`
         : error.code === 'ERR_ENDPOINT_ENDED'
           ? 'the connection ended in it'
           : ''

@@ -39,12 +39,23 @@ export class Registrar {
   readonly #visitors: VisitorCount
 
   constructor(options: RegistrarOptions) {
-    this.#visitors = { now: 0, most: options.settings.limits.joins }
     this.#options = options
     const { settings, ports, registry, affinity, byToken, listen } = options
+    this.#visitors = {
+      now: 0,
+      get most() {
+        return settings.limits.joins
+      },
+    }
     const shared = { domain: settings.domain, registry, affinity, byToken }
     this.#hosts = new HostChooser({ ...shared, ports })
-    this.#portOpener = new PortOpener({ ...shared, range: settings.tcpPorts, listen })
+    this.#portOpener = new PortOpener({
+      ...shared,
+      get range() {
+        return settings.tcpPorts
+      },
+      listen,
+    })
   }
 
   /**

@@ -1,7 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { RelaySettings, TokenEntry } from '../config/relay-settings.ts'
+import type { RelaySettings } from '../config/relay-settings.ts'
+import { mergedSettings, type SettingsChange, settingsChange } from '../config/settings-change.ts'
 import type { Address, DataPlane, Endpoint, Listener } from '../dataplane/types.ts'
 import { formatAddress, type HostPort } from '../net/address.ts'
 import type { Logger } from '../observe/log.ts'
@@ -43,6 +44,7 @@ const saveTicks = 5
 /** The public server: owns every listener, session and front. */
 export class Relay {
   readonly #options: RelayOptions
+  readonly #settings: { -readonly [K in keyof RelaySettings]: RelaySettings[K] }
   readonly #sessions = new ControlRegistry()
   readonly #registry = new TunnelRegistry()
   readonly #joins = new JoinBook()
@@ -60,9 +62,12 @@ export class Relay {
   #stopping: Promise<void> | undefined
 
   constructor(options: RelayOptions) {
-    const { settings, log } = options
+    const { log } = options
+    // Its parts keep this object, and look into it when they need a setting.
+    const settings = { ...options.settings, limits: { ...options.settings.limits } }
+    this.#settings = settings
+    this.#options = { ...options, settings }
     this.#gate = new ProxyGate(settings, log)
-    this.#options = options
     this.#affinity = new Affinity(settings.limits.remembered, join(settings.stateDir, 'affinity.json'))
   }
 
@@ -105,11 +110,17 @@ export class Relay {
   }
 
   /**
-   * Reads the tokens file again, and takes over the config's tokens. What a token doesn't allow any more ends at once: its
+   * Takes over what can be of other settings, and says what. Reads the tokens file again. What a token doesn't allow any more ends at once: its
    * sessions and tunnels, and with a token that is worthless its joins. Never rejects: a bad file changes nothing.
    */
-  async reloadTokens(config: readonly TokenEntry[]): Promise<void> {
-    await this.#warden?.reload(config)
+  async reload(next: RelaySettings): Promise<SettingsChange> {
+    const change = settingsChange(this.#settings, next)
+    const { limits, ...merged } = mergedSettings(this.#settings, next)
+    Object.assign(this.#settings, merged)
+    Object.assign(this.#settings.limits, limits)
+    for (const front of this.#webFronts) front.configure()
+    await this.#warden?.reload(next.tokens)
+    return change
   }
 
   async #start(): Promise<void> {
@@ -125,8 +136,12 @@ export class Relay {
     const door = new TlsDoor({
       dataPlane,
       certificates: certificates.fronts,
-      maxPending: limits.pendingVisitors,
-      helloBytes: limits.clientHelloBytes,
+      get maxPending() {
+        return limits.pendingVisitors
+      },
+      get helloBytes() {
+        return limits.clientHelloBytes
+      },
       log,
     })
     this.#door = door
@@ -153,8 +168,12 @@ export class Relay {
       certificate: () => certificates.tunnel,
       login,
       sessions: this.#sessions,
-      maxHandshakes: limits.handshakes,
-      allowPlain: settings.allowPlain,
+      get maxHandshakes() {
+        return limits.handshakes
+      },
+      get allowPlain() {
+        return settings.allowPlain
+      },
       log,
     })
     this.#ticker = new Ticker((now, stoppedMs) => this.#tick(now, stoppedMs))

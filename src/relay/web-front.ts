@@ -5,7 +5,7 @@ import type { ClientHello } from '../net/client-hello.ts'
 import { logJoinEnd } from '../observe/join-log.ts'
 import type { Logger } from '../observe/log.ts'
 import type { CertificateStore } from './certificate-store.ts'
-import { HttpFront, type HttpRoute } from './http-front.ts'
+import { HttpFront, type HttpFrontOptions, type HttpRoute } from './http-front.ts'
 import type { Detour } from './http-route.ts'
 import type { HelloVerdict, TlsDoor, TlsGuide } from './tls-door.ts'
 import type { Tunnel } from './tunnel.ts'
@@ -45,9 +45,8 @@ export class WebFront {
   readonly #asked = new WeakMap<Endpoint, string>()
 
   constructor(options: WebFrontOptions) {
-    const { dataPlane, log, registry, scheme, settings } = options
+    const { dataPlane, log, registry, scheme } = options
     this.#options = options
-    const { hstsSeconds } = settings
     this.#guide = {
       kind: 'https',
       judge: (hello, visitor) => this.#judge(hello, visitor),
@@ -60,8 +59,7 @@ export class WebFront {
       dataPlane,
       scheme,
       log,
-      limits: { headBytes: settings.limits.headBytes, pending: settings.limits.pendingVisitors },
-      ...(scheme === 'https' && hstsSeconds !== undefined ? { hsts: `max-age=${hstsSeconds}` } : {}),
+      ...this.#changing(),
       lookup: (host, visitor) => {
         const detour = scheme === 'http' ? this.#redirect(host) : this.#misdirected(host, visitor)
         if (detour !== undefined) return detour
@@ -69,6 +67,20 @@ export class WebFront {
         return tunnel === undefined ? undefined : this.#route(tunnel)
       },
     })
+  }
+
+  /** The settings have changed: later visitors are served by the new ones. */
+  configure(): void {
+    this.#front.configure(this.#changing())
+  }
+
+  #changing(): Pick<HttpFrontOptions, 'limits' | 'hsts'> {
+    const { scheme, settings } = this.#options
+    const { hstsSeconds, limits } = settings
+    return {
+      limits: { headBytes: limits.headBytes, pending: limits.pendingVisitors },
+      ...(scheme === 'https' && hstsSeconds !== undefined ? { hsts: `max-age=${hstsSeconds}` } : {}),
+    }
   }
 
   /** Visitors that are being served; those at the door and those passed through are counted there. */

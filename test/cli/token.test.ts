@@ -157,7 +157,7 @@ describe('a relay as a process', () => {
     await relay.line('relay.started')
     await writeFile(config, text('x'))
     relay.kill('SIGHUP')
-    await relay.line('tokens.refused', (line) => /64 hex digits/.test(String(line['error'])))
+    await relay.line('config.refused', (line) => /64 hex digits/.test(String(line['error'])))
     await writeFile(config, text('b'))
     relay.kill('SIGHUP')
     await relay.line('tokens.reloaded', (line) => line['revoked'] === 1)

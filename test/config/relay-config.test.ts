@@ -64,6 +64,7 @@ tokens_file: more.yaml
 open: true
 allow_plain: true
 state_dir: state
+control_socket: socket
 log_format: json
 drain_timeout: 2.5
 limits:
@@ -121,6 +122,7 @@ limits:
       open: true,
       allowPlain: true,
       stateDir: join(folder, 'state'),
+      controlSocket: join(folder, 'socket'),
       logFormat: 'json',
       drainTimeoutMs: 2500,
       limits: {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import {
+  controlSocketName,
   defaultLimits,
   defaultSettings,
   type RelayLimits,
@@ -39,6 +40,11 @@ export class RelayBed {
     this.settings = settings
   }
 
+  /** The config's tokens are these from now on. */
+  async reloadTokens(tokens: RelaySettings['tokens']): Promise<void> {
+    await this.relay.reload({ ...this.settings, tokens })
+  }
+
   /** `without` are settings that are not given at all. */
   static async start(
     t: TestContext,
@@ -53,6 +59,7 @@ export class RelayBed {
       httpsAddr: { host: '127.0.0.1', port: 0 },
       tokens: [{ name: 'test', sha256: sha256(token) }],
       tokensFile: join(stateDir, tokensFileName),
+      controlSocket: join(stateDir, controlSocketName),
       ...options,
       stateDir,
       limits: { ...defaultLimits, ...options.limits },

@@ -30,7 +30,7 @@ describe('a running relay', () => {
     const bed = await RelayBed.start(t, { tokens: [entry, other] })
     const [agent, stays] = [await bed.agent(), await bed.agent({ token: 'other' })]
     const [visitor, staying] = [await visit(agent), await visit(stays)]
-    await bed.relay.reloadTokens([other])
+    await bed.reloadTokens([other])
     assert.equal(await agent.control.ended(), 'fin')
     assert.equal(await visitor.ended(), 'reset')
     await bed.tap.until('token.revoked', { audit: 'revoked', agent: 'test', reason: 'removed', sessions: 1, joins: 1 })
@@ -52,7 +52,7 @@ describe('a running relay', () => {
     proxy.write('HTTP/1.1 200 OK\r\n\r\nbegin')
     let seen = ''
     while (!seen.endsWith('begin')) seen += await visitor.read(1)
-    await bed.relay.reloadTokens([other])
+    await bed.reloadTokens([other])
     assert.equal(await visitor.ended(), 'reset')
   })
 
@@ -61,12 +61,12 @@ describe('a running relay', () => {
     const agent = await bed.agent({ extensions: ['close'] })
     const { url } = await agent.tcp()
     const web = await agent.ask({ Protocol: 'http', Subdomain: 'web' })
-    await bed.relay.reloadTokens([{ ...entry, protocols: ['http'] }])
+    await bed.reloadTokens([{ ...entry, protocols: ['http'] }])
     assert.deepEqual(await agent.control.next('TunnelClosed'), { type: 'TunnelClosed', Url: url, Reason: 'revoked' })
     assert.deepEqual(bed.relay.counts, { sessions: 1, tunnels: 1, visitors: 0 })
-    await bed.relay.reloadTokens([{ ...entry, subdomains: ['shop'] }])
+    await bed.reloadTokens([{ ...entry, subdomains: ['shop'] }])
     assert.equal((await agent.control.next('TunnelClosed')).Url, web.Url)
-    await bed.relay.reloadTokens([{ ...entry, networks: ['192.0.2.0/24'] }])
+    await bed.reloadTokens([{ ...entry, networks: ['192.0.2.0/24'] }])
     assert.equal(await agent.control.ended(), 'fin')
     await bed.tap.until('agent.disconnected', { reason: 'revoked', detail: 'ERR_TOKEN_NETWORK' })
   })
@@ -74,7 +74,7 @@ describe('a running relay', () => {
   it('ends a session when its token expires', async (t) => {
     const bed = await RelayBed.start(t)
     const agent = await bed.agent()
-    await bed.relay.reloadTokens([{ ...entry, expires: Date.now() + 500 }])
+    await bed.reloadTokens([{ ...entry, expires: Date.now() + 500 }])
     assert.equal(await agent.control.ended(), 'fin')
     await bed.tap.until('token.revoked', { reason: 'expired' })
   })
@@ -87,7 +87,7 @@ describe('a running relay', () => {
     await replaceTokens(bed, 'tokens: 7\n')
     const line = await bed.tap.until('tokens.refused')
     assert.match(String(line['error']), /tokens\.yaml:1:9: tokens: /)
-    await bed.relay.reloadTokens([entry])
+    await bed.reloadTokens([entry])
     assert.equal(bed.tap.all('tokens.refused').length, 1)
     await bed.agent({ token: 'filed' })
     await replaceTokens(bed, 'tokens: []\n')
