@@ -1,9 +1,8 @@
 import { relaySettings } from '../config/relay-config.ts'
 import { defaultHstsSeconds, type RelaySettings } from '../config/relay-settings.ts'
+import { ControlServer } from '../control/server.ts'
 import { createDataPlane } from '../dataplane/create.ts'
-import type { DataPlane } from '../dataplane/types.ts'
 import { createLogger, type Logger } from '../observe/log.ts'
-import { ControlSocket } from '../relay/control-socket.ts'
 import { Relay } from '../relay/relay.ts'
 import { exitCodes } from './exit.ts'
 import type { RelayCommandFlags } from './relay.ts'
@@ -34,7 +33,7 @@ export async function runRelay(flags: RelayCommandFlags): Promise<number> {
   const ignore = (): void => undefined
   process.on('SIGHUP', ignore)
   let follower: RelayFollower | undefined
-  let control: ControlSocket | undefined
+  let control: ControlServer | undefined
   let relay: Relay | undefined
   // Sockets of the native data plane do not hold the event loop.
   const alive = setInterval(() => undefined, 2 ** 30)
@@ -44,7 +43,7 @@ export async function runRelay(flags: RelayCommandFlags): Promise<number> {
     log.info('relay.started', { dataPlane: dataPlane.kind, mode: dataPlane.mode, domain: settings.domain })
     const running = relay
     follower = new RelayFollower(flags.config, () => settingsOf(flags), running, log)
-    control = await openControl(settings, dataPlane, running, follower, log)
+    control = await openControl(settings, running, follower, log)
     if (settings.open) log.warn('relay.open', {}, 'anybody may open tunnels here')
     await asked
     follower.close()
@@ -62,23 +61,18 @@ export async function runRelay(flags: RelayCommandFlags): Promise<number> {
 /** Without it the relay runs as well. */
 async function openControl(
   { controlSocket }: RelaySettings,
-  dataPlane: DataPlane,
   relay: Relay,
   follower: RelayFollower,
   log: Logger,
-): Promise<ControlSocket | undefined> {
+): Promise<ControlServer | undefined> {
   const startedAt = Date.now()
-  const status = (): Promise<Readonly<Record<string, unknown>>> =>
-    Promise.resolve({ pid: process.pid, up_s: Math.round((Date.now() - startedAt) / 1000), ...relay.counts })
+  const up = (): number => Math.round((Date.now() - startedAt) / 1000)
+  const handlers = {
+    reload: async () => ({ ok: true, ...(await follower.reload()) }),
+    status: () => ({ ok: true, pid: process.pid, up_s: up(), ...relay.counts }),
+  }
   try {
-    return await ControlSocket.open(
-      dataPlane,
-      controlSocket,
-      new Map([
-        ['reload', async () => ({ ...(await follower.reload()) })],
-        ['status', status],
-      ]),
-    )
+    return await ControlServer.open({ path: controlSocket, handlers, log })
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error)
     log.warn('control.unavailable', { error: text }, 'millrace reload will not reach this relay')

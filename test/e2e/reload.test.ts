@@ -52,7 +52,7 @@ describe('millrace reload', () => {
     assert.equal(existsSync(socket), false)
     const none = await reload()
     assert.equal(none.code, 1)
-    assert.match(none.stderr, /no relay answers at .*control\.sock \(ENOENT\)/)
+    assert.match(none.stderr, /control\.sock/)
   })
 
   it('follows its file without being asked', async (t) => {
