@@ -90,6 +90,8 @@ const catalogue = {
   ERR_TUNNEL_LIMIT: 'a session may have {detail} tunnels at most',
   ERR_SESSION_LIMIT: 'limits.sessions: {detail} agents are connected',
   ERR_HANDSHAKE_LIMIT: 'limits.handshakes: {detail} connections have not sent their first message yet',
+  ERR_ADDRESS_LIMIT: '{detail} connections of this address have not come through yet',
+  ERR_ADDRESS_DENIED: 'the relay lets nobody come from there (allow, deny)',
   ERR_VISITOR_LIMIT: 'limits.pending_visitors: {detail} visitors have not come through yet',
   ERR_CLIENT_HELLO: 'a visitor of a TLS front does not speak TLS: {detail}',
   ERR_CLIENT_HELLO_TOO_LARGE: 'limits.client_hello_bytes: a ClientHello takes more than {detail} bytes',

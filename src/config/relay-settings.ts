@@ -75,6 +75,8 @@ export interface RelayLimits {
   readonly waiterTimeoutMs: number
   /** Connections to the tunnel port whose first message hasn't come. Beyond: ERR_HANDSHAKE_LIMIT, the newest is reset. */
   readonly handshakes: number
+  /** Of these, from one address (IPv6: one /64). Beyond: ERR_ADDRESS_LIMIT, the newest is reset. */
+  readonly handshakesPerAddress: number
   /** Visitors of one tunnel at once. Beyond: ERR_JOIN_LIMIT (HTTP 503, TCP reset). */
   readonly joinsPerTunnel: number
   /** Visitors of all tunnels at once. Beyond: ERR_RELAY_FULL (HTTP 503, TCP reset). */
@@ -87,6 +89,8 @@ export interface RelayLimits {
   readonly proxyHeaderMs: number
   /** Visitors of a front (HTTP: before their request is joined; https: in the handshake). Beyond: 503, or a reset. */
   readonly pendingVisitors: number
+  /** Of these, from one address (IPv6: one /64). Beyond: ERR_ADDRESS_LIMIT, 503 or a reset. */
+  readonly pendingPerAddress: number
   /** Addresses remembered for agents that come back; the least recently used is forgotten first. */
   readonly remembered: number
   /**
@@ -103,6 +107,10 @@ export interface RelaySettings {
   readonly tunnelAddr: HostPort
   readonly httpAddr?: HostPort
   readonly httpsAddr?: HostPort
+  /** The networks (CIDR) that agents and visitors may come from. Empty: all. */
+  readonly allow: readonly string[]
+  /** Those that they may not come from, whatever `allow` says. */
+  readonly deny: readonly string[]
   /** Networks of balancers (CIDR) whose visitors begin with a PROXY protocol header, which is believed. */
   readonly proxyProtocolFrom: readonly string[]
   /** The ports that TCP tunnels may have. Absent: whichever is free. */
@@ -144,12 +152,14 @@ export const defaultLimits: RelayLimits = {
   waiters: 1024,
   waiterTimeoutMs: 10_000,
   handshakes: 1024,
+  handshakesPerAddress: 768,
   joinsPerTunnel: 16_384,
   joins: 65_536,
   headBytes: 32 * 1024,
   clientHelloBytes: 16_384,
   proxyHeaderMs: 5_000,
   pendingVisitors: 4096,
+  pendingPerAddress: 3072,
   remembered: 10_000,
   loginFailures: 5,
   loginAddresses: 10_000,
@@ -184,6 +194,8 @@ export function defaultSettings(env: NodeJS.ProcessEnv = process.env): RelaySett
   return {
     tunnelAddr: { host: anyHost, port: 4443 },
     domain: 'localhost',
+    allow: [],
+    deny: [],
     proxyProtocolFrom: [],
     httpsRedirect: false,
     tokens: [],

@@ -12,6 +12,8 @@ export interface SettingsChange {
 /** The settings that a running relay can take over. Of `limits` all can but those in {@link fixedLimits}. */
 const liveKeys: ReadonlySet<keyof RelaySettings> = new Set([
   'tcpPorts',
+  'allow',
+  'deny',
   'proxyProtocolFrom',
   'httpsRedirect',
   'hstsSeconds',

@@ -21,6 +21,8 @@ export interface HttpLimits {
   readonly trailerBytes: number
   /** Visitors whose request has not reached a join yet. Beyond: 503. */
   readonly pending: number
+  /** Of these, from one address (IPv6: one /64). Beyond: 503. */
+  readonly pendingPerAddress: number
   /** ms that a service may take to answer a WebSocket handshake. Then: 504. */
   readonly upgradeMs: number
 }
@@ -36,5 +38,6 @@ export const defaultHttpLimits: HttpLimits = {
   chunkLineBytes: 1024,
   trailerBytes: 8 * 1024,
   pending: 4096,
+  pendingPerAddress: 3072,
   upgradeMs: 60_000,
 }

@@ -2,8 +2,10 @@ import type { Endpoint } from '../dataplane/types.ts'
 import { defaultHttpLimits } from '../http/limits.ts'
 import { pageTexts } from '../http/page-texts.ts'
 import { renderPage } from '../http/pages.ts'
+import { AddressCount } from '../net/address-group.ts'
 import { type ExchangeContext, HttpExchange } from './http-exchange.ts'
 import type { HttpFrontOptions } from './http-route.ts'
+import { hostOf } from './origin.ts'
 
 export type { HttpFrontOptions, HttpRoute } from './http-route.ts'
 
@@ -18,6 +20,7 @@ export class HttpFront {
   readonly #pending = new Set<HttpExchange>()
   /** Those whose request the service has: they may take their time, but have no join that could be aborted. */
   readonly #answering = new Set<HttpExchange>()
+  readonly #perAddress = new AddressCount()
   #active = 0
   #closed = false
 
@@ -38,23 +41,28 @@ export class HttpFront {
 
   /** Takes a visitor over. Never throws. */
   serve(visitor: Endpoint): void {
-    const full = this.#pending.size >= this.#context.limits.pending
+    const { pending, pendingPerAddress } = this.#context.limits
+    const host = hostOf(visitor)
+    const full = this.#pending.size >= pending || (!this.#closed && !this.#perAddress.take(host, pendingPerAddress))
     if (full || this.#closed) {
       if (!this.#closed) visitor.write(renderPage(pageTexts.frontFull))
       visitor.destroy('fin')
       return
     }
+    const through = (): void => {
+      if (this.#pending.delete(exchange)) this.#perAddress.free(host)
+    }
     const exchange = new HttpExchange(this.#context, visitor, {
       joined: () => {
-        this.#pending.delete(exchange)
+        through()
         this.#answering.delete(exchange)
       },
       answering: () => {
-        this.#pending.delete(exchange)
+        through()
         this.#answering.add(exchange)
       },
       ended: () => {
-        this.#pending.delete(exchange)
+        through()
         this.#answering.delete(exchange)
         this.#active -= 1
       },

@@ -25,3 +25,9 @@ export function keepOrigin(visitor: Endpoint, secured: Endpoint): Endpoint {
   if (origin !== undefined) told.set(secured, origin)
   return secured
 }
+
+/** The address that a peer is counted and judged by; '' for peers of unix sockets. */
+export function hostOf(endpoint: Endpoint): string {
+  const { remote } = originOf(endpoint)
+  return remote.family === 'unix' ? '' : remote.host
+}

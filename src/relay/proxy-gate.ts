@@ -6,10 +6,11 @@ import { formatAddress, type HostPort } from '../net/address.ts'
 import { type Networks, parseNetworks } from '../net/networks.ts'
 import { findProxyHeaderEnd, maxProxyHeaderBytes, parseProxyHeader } from '../net/proxy-protocol.ts'
 import type { Logger } from '../observe/log.ts'
-import { tellOrigin } from './origin.ts'
+import { Access } from './access.ts'
+import { originOf, tellOrigin } from './origin.ts'
 
 /** What the gate goes by: whose headers are believed, how many are awaited at once, and for how long. */
-export type ProxyGateSettings = Pick<RelaySettings, 'proxyProtocolFrom'> & {
+export type ProxyGateSettings = Pick<RelaySettings, 'proxyProtocolFrom' | 'allow' | 'deny'> & {
   readonly limits: Pick<RelayLimits, 'pendingVisitors' | 'proxyHeaderMs'>
 }
 
@@ -22,6 +23,7 @@ type Serve = (batch: readonly Endpoint[]) => void
 export class ProxyGate {
   /** May change: it is asked at each batch. */
   readonly #settings: ProxyGateSettings
+  readonly #access: Access
   /** Undefined: nobody is trusted. */
   #trusted: Networks | undefined
   /** What `#trusted` was made of. */
@@ -33,6 +35,7 @@ export class ProxyGate {
   /** Throws ERR_NETWORK. */
   constructor(settings: ProxyGateSettings, log: Logger) {
     this.#settings = settings
+    this.#access = new Access(settings)
     this.#log = log
     this.#look()
   }
@@ -41,15 +44,15 @@ export class ProxyGate {
   before(serve: Serve): Serve {
     return (batch) => {
       const trusted = this.#look()
-      if (trusted === undefined) {
+      if (trusted === undefined && this.#access.open) {
         serve(batch)
         return
       }
       const direct: Endpoint[] = []
       for (const visitor of batch) {
         const { remote } = visitor
-        if (remote.family !== 'unix' && trusted.has(remote.host)) this.#await(visitor, serve)
-        else direct.push(visitor)
+        if (remote.family !== 'unix' && trusted?.has(remote.host) === true) this.#await(visitor, serve)
+        else if (this.#admit(visitor)) direct.push(visitor)
       }
       if (direct.length > 0) serve(direct)
     }
@@ -59,6 +62,13 @@ export class ProxyGate {
   close(): void {
     this.#closed = true
     for (const visitor of this.#pending) visitor.destroy('reset')
+  }
+
+  #admit(visitor: Endpoint): boolean {
+    if (this.#access.permits(originOf(visitor).remote)) return true
+    visitor.destroy('reset')
+    this.#refused(visitor, new MillraceError('ERR_ADDRESS_DENIED'))
+    return false
   }
 
   #look(): Networks | undefined {
@@ -80,7 +90,9 @@ export class ProxyGate {
     this.#pending.add(visitor)
     this.#readHeader(visitor)
       .then(
-        () => serve([visitor]),
+        () => {
+          if (this.#admit(visitor)) serve([visitor])
+        },
         (error: unknown) => {
           visitor.destroy('reset')
           if (!this.#closed && !isProbe(error)) this.#refused(visitor, this.#explained(error))
@@ -110,7 +122,9 @@ export class ProxyGate {
   #refused(visitor: Endpoint, error: unknown): void {
     const code = error instanceof MillraceError ? error.code : 'unknown'
     const text = error instanceof Error ? error.message : String(error)
-    this.#log.warn('visitor.refused', { remote: formatAddress(visitor.remote), code, error: text })
+    // Whoever is kept out on purpose may come as often as he likes: that is no news.
+    const level = code === 'ERR_ADDRESS_DENIED' ? 'debug' : 'warn'
+    this.#log[level]('visitor.refused', { remote: formatAddress(originOf(visitor).remote), code, error: text })
   }
 }
 

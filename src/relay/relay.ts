@@ -6,6 +6,7 @@ import { mergedSettings, type SettingsChange, settingsChange } from '../config/s
 import type { Address, DataPlane, Endpoint, Listener } from '../dataplane/types.ts'
 import { formatAddress, type HostPort } from '../net/address.ts'
 import type { Logger } from '../observe/log.ts'
+import { Access } from './access.ts'
 import { Affinity } from './affinity.ts'
 import { ControlRegistry } from './control-registry.ts'
 import { JoinBook } from './join-book.ts'
@@ -139,6 +140,9 @@ export class Relay {
       get maxPending() {
         return limits.pendingVisitors
       },
+      get maxPerAddress() {
+        return limits.pendingPerAddress
+      },
       get helloBytes() {
         return limits.clientHelloBytes
       },
@@ -171,6 +175,10 @@ export class Relay {
       get maxHandshakes() {
         return limits.handshakes
       },
+      get maxPerAddress() {
+        return limits.handshakesPerAddress
+      },
+      access: new Access(settings),
       get allowPlain() {
         return settings.allowPlain
       },

@@ -1,11 +1,12 @@
 import type { DataPlane, Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import { formatAddress } from '../net/address.ts'
+import { AddressCount } from '../net/address-group.ts'
 import type { ClientHello } from '../net/client-hello.ts'
 import type { Logger } from '../observe/log.ts'
 import type { CertificateStore } from './certificate-store.ts'
 import { readClientHello } from './hello-read.ts'
-import { keepOrigin, originOf } from './origin.ts'
+import { hostOf, keepOrigin, originOf } from './origin.ts'
 
 /**
  * What becomes of a visitor whose ClientHello has been seen. `terminate`: the handshake is ours. `passed`: the front has
@@ -35,6 +36,8 @@ export interface TlsDoorOptions {
   readonly certificates: CertificateStore
   /** Visitors in a handshake at once. Beyond: ERR_VISITOR_LIMIT, the newest is reset. */
   readonly maxPending: number
+  /** Of these, from one address. Beyond: ERR_ADDRESS_LIMIT. */
+  readonly maxPerAddress: number
   /** Bytes of a ClientHello. Beyond: ERR_CLIENT_HELLO_TOO_LARGE. */
   readonly helloBytes: number
   readonly log: Logger
@@ -52,6 +55,7 @@ export class TlsDoor {
   readonly #options: TlsDoorOptions
   /** Those whose hello is awaited: they have been promised nothing yet. */
   readonly #silent = new Set<Endpoint>()
+  readonly #perAddress = new AddressCount()
   #pending = 0
   #closed = false
 
@@ -66,12 +70,13 @@ export class TlsDoor {
 
   /** Takes a visitor over. Never throws. */
   open(visitor: Endpoint, guide: TlsGuide): void {
-    const { maxPending } = this.#options
-    if (this.#pending >= maxPending || this.#closed) {
+    const problem = this.#closed ? undefined : this.#problem(visitor)
+    if (this.#closed || problem !== undefined) {
       visitor.destroy('reset')
-      if (!this.#closed) this.#refused(visitor, new MillraceError('ERR_VISITOR_LIMIT', `${maxPending}`), 'warn')
+      if (problem !== undefined) this.#refused(visitor, problem, 'warn')
       return
     }
+    const host = hostOf(visitor)
     this.#pending++
     this.#admit(visitor, guide)
       .catch((error: unknown) => {
@@ -80,7 +85,16 @@ export class TlsDoor {
       })
       .finally(() => {
         this.#pending--
+        this.#perAddress.free(host)
       })
+  }
+
+  /** Why a visitor is not even listened to. Without a reason it is counted. */
+  #problem(visitor: Endpoint): MillraceError | undefined {
+    const { maxPending, maxPerAddress } = this.#options
+    if (this.#pending >= maxPending) return new MillraceError('ERR_VISITOR_LIMIT', `${maxPending}`)
+    if (this.#perAddress.take(hostOf(visitor), maxPerAddress)) return undefined
+    return new MillraceError('ERR_ADDRESS_LIMIT', `${maxPerAddress}`)
   }
 
   /** Lets nobody in any more, and goes of those who have not said hello. Handshakes under way come to their end. */

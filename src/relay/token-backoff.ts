@@ -1,5 +1,4 @@
-import { isIP } from 'node:net'
-import { ipToBytes } from '../net/ip-bytes.ts'
+import { addressGroup } from '../net/address-group.ts'
 
 /** Settings of a {@link LoginBackoff}. */
 export interface LoginBackoffOptions {
@@ -42,12 +41,12 @@ export class LoginBackoff {
 
   /** How long this address has to wait still, ms; 0 = it may try. */
   waitMs(host: string, now: number): number {
-    return Math.max(0, (this.#records.get(groupOf(host))?.until ?? 0) - now)
+    return Math.max(0, (this.#records.get(addressGroup(host))?.until ?? 0) - now)
   }
 
   /** A login from this address failed. */
   failed(host: string, now: number): void {
-    const key = groupOf(host)
+    const key = addressGroup(host)
     const old = this.#records.get(key)
     const failures = (old === undefined || now - old.lastAt > memoryMs ? 0 : old.failures) + 1
     const over = failures - this.#options.failures
@@ -59,9 +58,4 @@ export class LoginBackoff {
       this.#records.delete(oldest)
     }
   }
-}
-
-function groupOf(host: string): string {
-  const address = host.replace(/%.*$/s, '').replace(/^::ffff:(?=\d+\.)/i, '')
-  return isIP(address) === 6 ? ipToBytes(address).subarray(0, 8).toString('hex') : address
 }

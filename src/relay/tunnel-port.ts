@@ -1,15 +1,18 @@
 import type { DataPlane, Endpoint, TlsOptions } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import { formatAddress } from '../net/address.ts'
+import { AddressCount } from '../net/address-group.ts'
 import type { Logger } from '../observe/log.ts'
 import { readMessage } from '../wire/codec.ts'
 import { firstMessageMs, maxFrameBeforeAuth } from '../wire/limits.ts'
 import type { RegProxy } from '../wire/messages.ts'
 import type { Plain } from '../wire/plain.ts'
 import { looksLikeTls, sniffBytes } from '../wire/sniff.ts'
+import type { Access } from './access.ts'
 import type { Certificate } from './certificates.ts'
 import type { ControlRegistry } from './control-registry.ts'
 import type { Login } from './login.ts'
+import { hostOf } from './origin.ts'
 
 /** What the tunnel port works with. */
 export interface TunnelPortOptions {
@@ -20,6 +23,9 @@ export interface TunnelPortOptions {
   readonly sessions: ControlRegistry
   /** Connections whose first message has not come. */
   readonly maxHandshakes: number
+  /** Of these, from one address. Beyond: ERR_ADDRESS_LIMIT. */
+  readonly maxPerAddress: number
+  readonly access: Access
   readonly allowPlain: Plain
   readonly log: Logger
   /** From accept to the end of the first message, TLS included, ms. Default that of the protocol, 10 s. */
@@ -41,6 +47,7 @@ export class TunnelPort {
   /** Whose settings these are. */
   #certificate: Certificate | undefined
   #handshakes = 0
+  readonly #perAddress = new AddressCount()
 
   constructor(options: TunnelPortOptions) {
     this.#options = options
@@ -54,10 +61,10 @@ export class TunnelPort {
 
   /** Takes a connection over. Never throws. */
   serve(endpoint: Endpoint): void {
-    const { maxHandshakes } = this.#options
-    if (this.#handshakes >= maxHandshakes) {
+    const problem = this.#problem(endpoint)
+    if (problem !== undefined) {
       endpoint.destroy('reset')
-      this.#refused(endpoint, new MillraceError('ERR_HANDSHAKE_LIMIT', `${maxHandshakes}`))
+      this.#refused(endpoint, problem)
       return
     }
     this.#handshakes++
@@ -65,7 +72,17 @@ export class TunnelPort {
       .catch((error: unknown) => this.#refused(endpoint, error))
       .finally(() => {
         this.#handshakes--
+        this.#perAddress.free(hostOf(endpoint))
       })
+  }
+
+  /** Why a connection is not even listened to. Without a reason it is counted. */
+  #problem(endpoint: Endpoint): MillraceError | undefined {
+    const { access, maxHandshakes, maxPerAddress } = this.#options
+    if (!access.permits(endpoint.remote)) return new MillraceError('ERR_ADDRESS_DENIED')
+    if (this.#handshakes >= maxHandshakes) return new MillraceError('ERR_HANDSHAKE_LIMIT', `${maxHandshakes}`)
+    if (this.#perAddress.take(hostOf(endpoint), maxPerAddress)) return undefined
+    return new MillraceError('ERR_ADDRESS_LIMIT', `${maxPerAddress}`)
   }
 
   async #greet(socket: Endpoint): Promise<void> {
@@ -121,7 +138,8 @@ export class TunnelPort {
     const code = error instanceof MillraceError ? error.code : 'unknown'
     const fields = { remote, code, error: error instanceof Error ? error.message : String(error) }
     // Of a full pool its owner knows.
-    if (code === 'ERR_POOL_LIMIT') this.#options.log.debug('connection.refused', fields)
+    if (code === 'ERR_POOL_LIMIT' || code === 'ERR_ADDRESS_DENIED')
+      this.#options.log.debug('connection.refused', fields)
     else this.#options.log.warn('connection.refused', fields)
   }
 }

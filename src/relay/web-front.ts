@@ -78,7 +78,11 @@ export class WebFront {
     const { scheme, settings } = this.#options
     const { hstsSeconds, limits } = settings
     return {
-      limits: { headBytes: limits.headBytes, pending: limits.pendingVisitors },
+      limits: {
+        headBytes: limits.headBytes,
+        pending: limits.pendingVisitors,
+        pendingPerAddress: limits.pendingPerAddress,
+      },
       ...(scheme === 'https' && hstsSeconds !== undefined ? { hsts: `max-age=${hstsSeconds}` } : {}),
     }
   }

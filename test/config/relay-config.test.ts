@@ -39,6 +39,8 @@ http_addr: ":2"
 https_addr: "[::1]:3"
 tcp_ports: 20000-20100
 domain: Example.COM
+allow: [192.0.2.0/24]
+deny: [192.0.2.1]
 proxy_protocol_from: [10.0.0.0/8, "fd00::/8"]
 tls_cert: certs/relay.crt
 tls_key: /etc/relay.key
@@ -74,12 +76,14 @@ limits:
   waiters: 4
   waiter_timeout_ms: 5
   handshakes: 6
+  handshakes_per_address: 14
   joins_per_tunnel: 7
   joins: 8
   head_bytes: 2048
   client_hello_bytes: 1024
   proxy_header_ms: 11
   pending_visitors: 9
+  pending_per_address: 15
   remembered: 10
   login_failures: 12
   login_addresses: 13
@@ -92,6 +96,8 @@ limits:
       httpsAddr: { host: '::1', port: 3 },
       tcpPorts: { first: 20_000, last: 20_100 },
       domain: 'example.com',
+      allow: ['192.0.2.0/24'],
+      deny: ['192.0.2.1'],
       proxyProtocolFrom: ['10.0.0.0/8', 'fd00::/8'],
       tls: { cert: join(folder, 'certs/relay.crt'), key: '/etc/relay.key' },
       httpsCerts: join(folder, 'certs/public'),
@@ -132,12 +138,14 @@ limits:
         waiters: 4,
         waiterTimeoutMs: 5,
         handshakes: 6,
+        handshakesPerAddress: 14,
         joinsPerTunnel: 7,
         joins: 8,
         headBytes: 2048,
         clientHelloBytes: 1024,
         proxyHeaderMs: 11,
         pendingVisitors: 9,
+        pendingPerAddress: 15,
         remembered: 10,
         loginFailures: 12,
         loginAddresses: 13,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { createDataPlane } from '../../src/dataplane/create.ts'
+import { Access } from '../../src/relay/access.ts'
 import { makeCertificate } from '../../src/relay/certificates.ts'
 import { ControlRegistry } from '../../src/relay/control-registry.ts'
 import type { Login } from '../../src/relay/login.ts'
@@ -22,6 +23,8 @@ async function listen(t: TestContext, tap: LogTap): Promise<number> {
     sessions: new ControlRegistry(),
     maxHandshakes: 10,
     allowPlain: true,
+    maxPerAddress: 1_000,
+    access: new Access({ allow: [], deny: [] }),
     log: tap.log,
     firstMessageMs: timeMs,
   })
