@@ -77,7 +77,8 @@ int Worker::open_connection(const SocketAddress& address, bool owes_options) {
   if (address.is_tcp()) {
     if (owes_options) set_no_delay(sys, fd);
     else set_tcp_options(sys, fd);
-    if (paced && !owes_options && address.is_loopback()) set_unpaced(sys, fd);
+    // Before the connection is there: a socket that has begun to pace goes on, whatever comes after BBR.
+    if (paced && address.is_loopback()) set_unpaced(sys, fd);
   }
   const auto connect = [&] { return sys.connect(fd, address.get(), address.length()); };
   // EALREADY and EISCONN: what was interrupted goes on by itself.
@@ -131,7 +132,7 @@ void Worker::handle(JoinToCommand& command) {
   }
   auto endpoint = std::make_unique<Endpoint>(id, command.spec->client, sys, fd, tcp, Endpoint::Stage::Connecting);
   Endpoint& b = *endpoint;
-  b.owe_options(paced && command.address.is_loopback());
+  b.owe_options(false);
   b.join_when_connected(std::move(command.spec));
   b.set_deadline(command.deadline);
   a->wait_for_join(id);

@@ -234,7 +234,8 @@ TEST_CASE("joinTo: the options of long connections come once it is one") {
   REQUIRE(send_all(visitor.get(), pattern(1, 10)));
   CHECK(receive(local.get(), 10).bytes.size() == 10);
   const uint64_t seen = options();
-  if (std::chrono::steady_clock::now() - begun < std::chrono::milliseconds(Join::kOptionsAfter)) CHECK(seen <= before + 1);
+  // TCP_NODELAY, and TCP_CONGESTION where the system paces.
+  if (std::chrono::steady_clock::now() - begun < std::chrono::milliseconds(Join::kOptionsAfter)) CHECK(seen <= before + 2);
   CHECK(eventually([&] { return options() >= before + 7; }));
   finish(visitor.get());
   finish(local.get());

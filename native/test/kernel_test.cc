@@ -6,8 +6,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <thread>
 
 #include "fault_world.h"
@@ -215,6 +217,16 @@ TEST_CASE("loopback is not paced where the system paces, however a socket came")
     ::getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &length);
     return std::string(name);
   };
+  // Before it connects, as a socket that has begun to pace never stops.
+  static std::atomic<int> in_time = 0;
+  in_time = 0;
+  table.connect = [](int fd, const sockaddr* address, socklen_t length) {
+    char name[16] = {};
+    socklen_t size = sizeof name;
+    ::getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &size);
+    if (std::string_view(name) == "reno") ++in_time;
+    return kernel_syscalls().connect(fd, address, length);
+  };
   Harness harness(table);
   SocketAddress wildcard;
   REQUIRE(wildcard.set_inet("::", 0));
@@ -228,6 +240,17 @@ TEST_CASE("loopback is not paced where the system paces, however a socket came")
       const Fd fd(static_cast<int>(harness.expect(EventType::Released, id).record.values[0]));
       CHECK(control(fd.get()) == "reno");
     }
+  }
+  CHECK(in_time == 2);
+  {
+    Listening listening;
+    REQUIRE(harness.engine.listen(harness.client(), {.address = loopback()}, listening) == 0);
+    Fd visitor;
+    const Joined joined = harness.start_to(harness.adopt_one(visitor), loopback(listening.local.port));
+    harness.expect(EventType::Accepted);
+    CHECK(in_time == 3);
+    harness.engine.abort(joined.left);
+    harness.ended(joined);
   }
   // One that was taken over: once it streams, at the latest.
   SocketPair pair = connect_pair(Family::Tcp);
