@@ -28,6 +28,7 @@ export class Agent {
   #wake: (() => void) | undefined
   #clientId = ''
   #everUp = false
+  #drainedAt = Number.NEGATIVE_INFINITY
   #status: Pick<AgentStatus, 'state' | 'lastLoss' | 'retryInMs' | 'rttMs'> = {
     state: 'connecting',
     lastLoss: '',
@@ -172,12 +173,20 @@ export class Agent {
       const end = await this.#oneSession()
       if (end.kind === 'closed' || this.#ending.signal.aborted) return undefined
       const final = finalError(end, wasUp)
+      if (end.kind === 'drained') this.#leftInGoodOrder()
       const retryInMs = final === undefined ? this.#backoff.next() : undefined
       log.warn('agent.disconnected', { reason: end.reason, kind: end.kind, retryInMs })
       if (final !== undefined) return final
       this.#setStatus({ state: 'waiting', lastLoss: end.reason, retryInMs: retryInMs ?? 0, rttMs: undefined })
       await this.#sleep(retryInMs ?? 0)
     }
+  }
+
+  /** Where we were all was well: no reason to wait, unless we are sent on and on. */
+  #leftInGoodOrder(): void {
+    const now = performance.now()
+    if (now - this.#drainedAt > this.#timings.backoff.minMs) this.#backoff.reset()
+    this.#drainedAt = now
   }
 
   async #oneSession(): Promise<SessionEnd> {

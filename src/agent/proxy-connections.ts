@@ -26,6 +26,9 @@ export interface ProxyConnectionsOptions {
   readonly maxWaiting: number
 }
 
+/** How long connections outlive a session that the relay ended in good order, ms. */
+const retiredMs = 10_000
+
 /** The proxy connections of one session, up to the moment that each gets its visitor. */
 export class ProxyConnections {
   readonly #options: ProxyConnectionsOptions
@@ -33,9 +36,11 @@ export class ProxyConnections {
   readonly #registered = new Set<Endpoint>()
   #waiting = 0
   #limitLogged = false
+  #find: ProxyConnectionsOptions['find']
 
   constructor(options: ProxyConnectionsOptions) {
     this.#options = options
+    this.#find = options.find
     // Each dial listens to it: many at once are no leak.
     setMaxListeners(0, this.#ending.signal)
   }
@@ -67,6 +72,16 @@ export class ProxyConnections {
     this.#registered.clear()
   }
 
+  /**
+   * The relay takes no more visitors, but may have sent one on what waits: those connections stay until the relay
+   * closes them, `retiredMs` at most. No others are opened. `find` finds the tunnels that there were.
+   */
+  retire(find: ProxyConnectionsOptions['find']): void {
+    this.#find = find
+    this.#ending.abort()
+    setTimeout(() => this.close(), retiredMs).unref()
+  }
+
   async #run(ticket: string | undefined, transport: Transport): Promise<void> {
     let endpoint: Endpoint | undefined
     let start: StartProxy
@@ -80,7 +95,7 @@ export class ProxyConnections {
     } finally {
       this.#waiting -= 1
     }
-    const tunnel = this.#options.find(start.Url)
+    const tunnel = this.#find(start.Url)
     if (tunnel === undefined || (transport === 'passthrough' && !isPassthrough(tunnel.spec))) {
       endpoint.destroy('reset')
       this.#options.log.warn('proxy.unknown-url', { url: printable(start.Url, 256) })

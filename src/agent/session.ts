@@ -15,9 +15,9 @@ import type { RelayDialer } from './relay-dialer.ts'
 import { type TunnelBook, targetName } from './tunnel-book.ts'
 import type { Visitors } from './visitors.ts'
 
-/** Why a session ended. `untrusted`, `refused`: before it began. `closed`: we ended it. */
+/** Why a session ended. `untrusted`, `refused`: before it began. `closed`: we ended it. `drained`: the relay asked us to leave. */
 export interface SessionEnd {
-  readonly kind: 'lost' | 'untrusted' | 'refused' | 'tunnel-refused' | 'closed'
+  readonly kind: 'lost' | 'drained' | 'untrusted' | 'refused' | 'tunnel-refused' | 'closed'
   readonly reason: string
 }
 
@@ -83,7 +83,7 @@ export class Session {
     } finally {
       this.#heartbeat?.stop()
       for (const timer of this.#timers) clearTimeout(timer)
-      this.#proxies?.close()
+      this.#endProxies()
       this.#control?.destroy()
       this.#options.book.clear()
     }
@@ -169,7 +169,7 @@ export class Session {
         this.#tunnelClosed(control, message, welcome)
         break
       case 'Drain':
-        this.#finish({ kind: 'lost', reason: `the relay takes no more visitors: ${printable(message.Reason)}` })
+        this.#finish({ kind: 'drained', reason: `the relay takes no more visitors: ${printable(message.Reason)}` })
         break
       case 'unknown':
         this.#options.agent.log.warn('agent.skipped', { type: message.name }, 'a message of a type unknown here')
@@ -244,6 +244,15 @@ export class Session {
     }, retryInMs)
     this.#timers.add(timer)
     return retryInMs
+  }
+
+  #endProxies(): void {
+    if (this.#end?.kind !== 'drained') {
+      this.#proxies?.close()
+      return
+    }
+    const tunnels = new Map(this.#options.book.live.map((tunnel) => [tunnel.url, tunnel]))
+    this.#proxies?.retire((url) => tunnels.get(url))
   }
 
   #openProxies(message: ReqProxy, extensions: ReadonlySet<Extension>): void {

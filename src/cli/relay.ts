@@ -49,7 +49,7 @@ export function register(program: Command): void {
     .option('--allow-plain', 'accepts proxy connections without TLS from agents that ask for it')
     .option('--no-allow-plain', 'does so not even for tls tunnels, which are passed through')
     .option('--state-dir <dir>', 'where its own certificate and its memory lie')
-    .option('--drain-timeout <seconds>', 'how long visitors may stay after a stop (default: 10)', checked(seconds))
+    .option('--drain-timeout <seconds>', 'how long visitors may stay after a stop (default: 30)', checked(seconds))
     .addOption(new Option('--log-format <format>', 'how log lines look').choices(['pretty', 'json']))
     .addOption(
       new Option('--log-level <level>', 'the least important lines shown')

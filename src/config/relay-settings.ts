@@ -205,7 +205,7 @@ export function defaultSettings(env: NodeJS.ProcessEnv = process.env): RelaySett
     stateDir: defaultStateDir(env),
     controlSocket: join(defaultStateDir(env), controlSocketName),
     logFormat: 'pretty',
-    drainTimeoutMs: 10_000,
+    drainTimeoutMs: 30_000,
     limits: defaultLimits,
   }
 }

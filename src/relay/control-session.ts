@@ -81,6 +81,11 @@ export class ControlSession implements TunnelOwner {
     return this.identity.key
   }
 
+  /** Visitors who wait for a proxy connection. */
+  get waiting(): number {
+    return this.pool.waiting + (this.#plainPool?.waiting ?? 0)
+  }
+
   get closed(): boolean {
     return this.#closed
   }

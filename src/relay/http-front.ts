@@ -39,6 +39,11 @@ export class HttpFront {
     return this.#active
   }
 
+  /** Of these, those whose request no service has got yet. */
+  get pending(): number {
+    return this.#pending.size
+  }
+
   /** Takes a visitor over. Never throws. */
   serve(visitor: Endpoint): void {
     const { pending, pendingPerAddress } = this.#context.limits

@@ -31,6 +31,7 @@ export class Login {
   readonly #options: LoginOptions
   readonly #backoff: LoginBackoff
   #count = 0
+  #closed = false
 
   constructor(options: LoginOptions) {
     this.#options = options
@@ -45,9 +46,18 @@ export class Login {
     })
   }
 
+  /** Lets nobody in any more: who comes is to come back later. */
+  close(): void {
+    this.#closed = true
+  }
+
   /** Takes the control connection over, whatever comes of it. */
   enter(endpoint: Endpoint, auth: Auth): void {
     const { tokens, sessions, settings, registrar, log } = this.#options
+    if (this.#closed) {
+      endpoint.destroy()
+      return
+    }
     if (auth.Version !== protocolVersion) {
       this.#refuse(endpoint, new MillraceError('ERR_AUTH_VERSION', JSON.stringify(printable(auth.Version))))
       return

@@ -100,6 +100,11 @@ export class Registrar {
     log.info('tunnel.down', { url: tunnel.url, reason })
   }
 
+  /** Closes the ports of TCP tunnels, which go on otherwise: resolves when what was queued there has come in. Never rejects. */
+  async closeListeners(): Promise<void> {
+    await Promise.allSettled([...this.#listeners.values()].map((listener) => listener.close()))
+  }
+
   /** The protocols of a request that can be had here. http and https stand in for each other, as 1.x asks for both. */
   #protocols(owner: TunnelOwner, text: string): readonly TunnelProtocol[] {
     const asked = [...new Set(text.split('+'))]

@@ -1,6 +1,5 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { RelaySettings } from '../config/relay-settings.ts'
 import { mergedSettings, type SettingsChange, settingsChange } from '../config/settings-change.ts'
 import type { Address, DataPlane, Endpoint, Listener } from '../dataplane/types.ts'
@@ -9,6 +8,7 @@ import type { Logger } from '../observe/log.ts'
 import { Access } from './access.ts'
 import { Affinity } from './affinity.ts'
 import { ControlRegistry } from './control-registry.ts'
+import { drained } from './drain.ts'
 import { JoinBook } from './join-book.ts'
 import { explainListenError, listenOn } from './listen.ts'
 import { Login } from './login.ts'
@@ -35,8 +35,8 @@ export interface RelayOptions {
 /** What the relay listens for. */
 export type RelayRole = 'tunnel' | 'http' | 'https'
 
-/** How often a stopping relay looks whether its joins have ended, ms. */
-const drainStepMs = 20
+/** How long a stopping relay keeps its agents for visitors who are on their way to them, ms. */
+const lastServiceMs = 1_000
 /** How long aborted joins may take to tell of their end, ms. */
 const abortMs = 1_000
 /** How many ticks (seconds) lie between two looks whether what is remembered must be saved. */
@@ -60,7 +60,11 @@ export class Relay {
   #ticker: Ticker | undefined
   #ticks = 0
   #saveFailed = false
+  #login: Login | undefined
+  #registrar: Registrar | undefined
   #stopping: Promise<void> | undefined
+  /** The listeners are closed. */
+  #shut = false
 
   constructor(options: RelayOptions) {
     const { log } = options
@@ -166,7 +170,9 @@ export class Relay {
         door.open(visitor, terminating(secured))
       },
     })
+    this.#registrar = registrar
     const login = new Login({ settings, tokens: warden.tokens, sessions: this.#sessions, registrar, log })
+    this.#login = login
     const tunnelPort = new TunnelPort({
       dataPlane,
       certificate: () => certificates.tunnel,
@@ -215,8 +221,7 @@ export class Relay {
     let listener: Listener
     try {
       listener = await listenOn(dataPlane, address, (batch) => {
-        if (this.#stopping === undefined) serve(batch)
-        // The kernel had them already when we were asked to stop.
+        if (!this.#shut) serve(batch)
         else for (const endpoint of batch) endpoint.destroy('reset')
       })
     } catch (error) {
@@ -252,24 +257,35 @@ export class Relay {
   async #stop(drainMs: number): Promise<void> {
     this.#ticker?.stop()
     this.#warden?.close()
-    const closed = [...this.#listeners.values()].map((listener) => listener.close())
+    // A listener that closes accepts first what the kernel has queued: these come in as all before them did.
+    const close = (role: RelayRole): Promise<void> | undefined => this.#listeners.get(role)?.close()
+    await Promise.allSettled([close('http'), close('https'), this.#registrar?.closeListeners()])
+    await drained({ left: () => this.#unserved, limitMs: Math.min(drainMs, lastServiceMs) })
+    // Last, as those visitors needed proxy connections.
+    await close('tunnel')
+    this.#shut = true
+    this.#login?.close()
     for (const session of this.#sessions) session.drain()
     this.#gate.close()
     this.#door?.close()
     this.#certificates?.close()
     for (const front of this.#webFronts) front.close()
-    await Promise.allSettled(closed)
-    await this.#untilIdle(drainMs)
+    const { log } = this.#options
+    const left = await drained({ left: () => this.counts.visitors, limitMs: drainMs, log })
+    if (left > 0) log.warn('relay.cut', { visitors: left }, 'they have not left within drain_timeout')
     this.#joins.destroyAll()
     this.#abort.abort()
     for (const front of this.#webFronts) front.abort()
-    await this.#untilIdle(abortMs)
+    await drained({ left: () => this.counts.visitors, limitMs: abortMs })
     await this.#save()
-    this.#options.log.info('relay.stopped')
+    log.info('relay.stopped')
   }
 
-  async #untilIdle(limitMs: number): Promise<void> {
-    const due = performance.now() + limitMs
-    while (this.counts.visitors > 0 && performance.now() < due) await delay(drainStepMs)
+  /** Visitors who have come in and not got to their agent yet. */
+  get #unserved(): number {
+    let count = this.#door?.pending ?? 0
+    for (const front of this.#webFronts) count += front.pending
+    for (const session of this.#sessions) count += session.waiting
+    return count
   }
 }

@@ -92,6 +92,11 @@ export class WebFront {
     return this.#front.active
   }
 
+  /** Of these, those whose request no service has got yet. */
+  get pending(): number {
+    return this.#front.pending
+  }
+
   /** Takes visitors over. Never throws. */
   serve(batch: readonly Endpoint[]): void {
     for (const visitor of batch) {

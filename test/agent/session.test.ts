@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { defaultTimings } from '../../src/agent/options.ts'
 import { makeCertificate } from '../dataplane/certificate.ts'
 import { header } from '../wire/frames.ts'
-import { deadPort, startAgent, startRelay, tcpTunnel, tunnelUp } from './setup.ts'
+import { deadPort, startAgent, startEcho, startRelay, tcpTunnel, tunnelUp } from './setup.ts'
 
 const url = 'tcp://relay.test:20001'
 const extended = { extensions: ['ticket', 'close', 'drain', 'ping2', 'origin'] }
@@ -227,6 +227,24 @@ describe('a session of the agent', () => {
     assert.match(String((await log.line('agent.disconnected')).fields['reason']), /new version/)
     await control.end()
     await tunnelUp(relay, url, extended)
+  })
+
+  it('still serves the visitor that a draining relay has sent on its way', async (t) => {
+    const relay = await startRelay(t)
+    const { agent, log } = startAgent(t, relay.port, tcpTunnel(await startEcho(t)))
+    const control = await tunnelUp(relay, url, extended)
+    control.send({ type: 'ReqProxy', Tickets: ['t'.repeat(32)] })
+    const proxy = await relay.connections.next()
+    await proxy.expect('RegProxy')
+    control.send({ type: 'Drain', Reason: 'new version' })
+    await log.line('agent.disconnected')
+    // It is back at once, with the tunnel that the visitor is for not up again.
+    await relay.connections.next()
+    assert.equal(log.of('agent.disconnected')[0]?.fields['retryInMs'], 0)
+    proxy.send({ type: 'StartProxy', Url: url, ClientAddr: '192.0.2.1:5000' })
+    proxy.socket.write('hello')
+    assert.equal(String(await proxy.bytes(5)), 'hello')
+    await agent.stop()
   })
 
   it('stops while it waits, while it dials and while it is up', async (t) => {

@@ -27,7 +27,7 @@ describe("the relay's config", () => {
     assert.equal(settings.domain, 'localhost')
     assert.equal(settings.open, false)
     assert.equal(settings.allowPlain, 'passthrough')
-    assert.equal(settings.drainTimeoutMs, 10_000)
+    assert.equal(settings.drainTimeoutMs, 30_000)
     assert.deepEqual(settings.limits, defaultLimits)
   })
 

@@ -42,12 +42,29 @@ describe('a relay that is asked to stop', () => {
     assert.equal((await bed.tap.until('join.end'))['reason'], 'eof')
   })
 
+  it('first serves who has come in already', async (t) => {
+    const bed = await RelayBed.start(t)
+    const agent = await bed.agent({ extensions: ['drain', 'ticket'] })
+    const { port } = await agent.tcp()
+    const visitor = await FrameSocket.plain(port)
+    visitor.write('first words')
+    const stopped = bed.relay.stop(60_000)
+    const { proxy } = await agent.visitor()
+    assert.equal(await proxy.read(11), 'first words')
+    await agent.control.next('Drain')
+    await bed.tap.until('relay.draining', { visitors: 1 })
+    visitor.end()
+    proxy.end()
+    await stopped
+  })
+
   it('aborts what has not finished in time', async (t) => {
     const bed = await RelayBed.start(t)
     const { visitor } = await joined(await bed.agent())
     await bed.relay.stop(50)
     assert.equal(await visitor.ended(), 'reset')
     assert.equal((await bed.tap.until('join.end'))['reason'], 'aborted')
+    await bed.tap.until('relay.cut', { visitors: 1 })
     assert.deepEqual(bed.relay.counts, { sessions: 0, tunnels: 0, visitors: 0 })
   })
 
