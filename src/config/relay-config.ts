@@ -71,6 +71,7 @@ function settingsOf(given: RelayFile, tokens: readonly TokenEntry[] = []): Relay
     controlSocket: given.control_socket ?? join(stateDir, controlSocketName),
     logFormat: given.log_format ?? defaults.logFormat,
     drainTimeoutMs: given.drain_timeout === undefined ? defaults.drainTimeoutMs : given.drain_timeout * 1000,
+    nameGraceMs: given.name_grace === undefined ? defaults.nameGraceMs : given.name_grace * 1000,
     limits: limitsOf(given.limits, defaults.limits),
   }
 }

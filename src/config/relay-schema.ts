@@ -95,6 +95,8 @@ export const relaySchema = z.strictObject({
   log_format: z.enum(['pretty', 'json']).optional(),
   /** Seconds. */
   drain_timeout: z.number().min(0).max(86_400).optional(),
+  /** Seconds. */
+  name_grace: z.number().min(0).max(86_400).optional(),
   limits: limits.optional(),
 })
 

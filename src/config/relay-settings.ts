@@ -141,6 +141,11 @@ export interface RelaySettings {
   readonly logFormat: LogFormat
   /** How long joins may go on after the relay was asked to stop, ms. */
   readonly drainTimeoutMs: number
+  /**
+   * How long an address is kept for the token (open relays: the agent) that lost it with its session, ms. 0 = not at
+   * all. Others who ask for it: ERR_TUNNEL_KEPT.
+   */
+  readonly nameGraceMs: number
   readonly limits: RelayLimits
 }
 
@@ -206,6 +211,7 @@ export function defaultSettings(env: NodeJS.ProcessEnv = process.env): RelaySett
     controlSocket: join(defaultStateDir(env), controlSocketName),
     logFormat: 'pretty',
     drainTimeoutMs: 30_000,
+    nameGraceMs: 60_000,
     limits: defaultLimits,
   }
 }

@@ -20,12 +20,17 @@ const liveKeys: ReadonlySet<keyof RelaySettings> = new Set([
   'tokens',
   'allowPlain',
   'drainTimeoutMs',
+  'nameGraceMs',
 ] as const)
 
 const fixedLimits: ReadonlySet<string> = new Set(['remembered'])
 
 /** Names that are not their own in snake case. */
-const fileNames: Readonly<Record<string, string>> = { hstsSeconds: 'hsts', drainTimeoutMs: 'drain_timeout' }
+const fileNames: Readonly<Record<string, string>> = {
+  hstsSeconds: 'hsts',
+  drainTimeoutMs: 'drain_timeout',
+  nameGraceMs: 'name_grace',
+}
 
 /** Compares the settings of now with others. */
 export function settingsChange(now: RelaySettings, next: RelaySettings): SettingsChange {

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { isSavedReservation, type Reservations } from './reservations.ts'
 
 /** What is remembered: host names (`web.example.com`) or ports of TCP tunnels (`7000`). */
 export type AffinityKind = 'host' | 'port'
@@ -27,19 +28,24 @@ const addressesPerEntry = 64
 export class Affinity {
   readonly #limit: number
   readonly #file: string | undefined
+  readonly #reservations: Reservations | undefined
   readonly #entries = new Map<string, Entry>()
   #dirty = false
   #saving: Promise<void> = Promise.resolve()
 
-  /** `limit`: owners remembered. `file`: where {@link save} writes; none = only in memory. */
-  constructor(limit: number, file?: string) {
+  /**
+   * `limit`: owners remembered. `file`: where {@link save} writes; none = only in memory. `reservations` are kept in the
+   * same file.
+   */
+  constructor(limit: number, file?: string, reservations?: Reservations) {
+    this.#reservations = reservations
     this.#limit = limit
     this.#file = file
   }
 
   /** True when there is something to {@link save}. */
   get changed(): boolean {
-    return this.#dirty
+    return this.#dirty || this.#reservations?.changed === true
   }
 
   /** Reads what an earlier relay saved. A missing or damaged file is an empty memory: nothing depends on it. */
@@ -49,9 +55,14 @@ export class Affinity {
       .then(JSON.parse)
       .catch(() => [])
     if (!Array.isArray(saved)) return
-    for (const item of saved.slice(-this.#limit)) {
-      const [owner, host, port] = Array.isArray(item) ? (item as readonly unknown[]) : []
+    const entries = saved.filter((item) => Array.isArray(item))
+    for (const item of entries.slice(-this.#limit)) {
+      const [owner, host, port] = item as readonly unknown[]
       if (typeof owner === 'string' && isStrings(host) && isStrings(port)) this.#entries.set(owner, { host, port })
+    }
+    for (const item of saved as readonly unknown[]) {
+      const reserved = typeof item === 'object' && item !== null && 'reserved' in item ? item.reserved : undefined
+      if (isSavedReservation(reserved)) this.#reservations?.restore([reserved])
     }
   }
 
@@ -75,11 +86,12 @@ export class Affinity {
   }
 
   async #write(): Promise<void> {
-    if (this.#file === undefined || !this.#dirty) return
+    if (this.#file === undefined || !this.changed) return
     this.#dirty = false
     const temporary = `${this.#file}.${randomBytes(4).toString('hex')}`
     try {
       const lines = [...this.#entries].map(([owner, { host, port }]) => JSON.stringify([owner, host, port]))
+      for (const reserved of this.#reservations?.save() ?? []) lines.push(JSON.stringify({ reserved }))
       await writeFile(temporary, `[\n${lines.join(',\n')}\n]\n`, { mode: 0o600, flag: 'wx' })
       await rename(temporary, this.#file)
     } catch (error) {

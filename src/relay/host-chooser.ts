@@ -3,6 +3,7 @@ import { validateHostname } from '../net/address.ts'
 import type { ReqTunnel } from '../wire/messages.ts'
 import type { Affinity } from './affinity.ts'
 import { randomName } from './names.ts'
+import type { Reservations } from './reservations.ts'
 import type { TunnelOwner } from './tunnel.ts'
 import type { TunnelRegistry } from './tunnel-registry.ts'
 import { type FrontPorts, frontPort, type WebProtocol, webUrl } from './urls.ts'
@@ -13,6 +14,7 @@ export interface HostChooserOptions {
   readonly ports: FrontPorts
   readonly registry: TunnelRegistry
   readonly affinity: Affinity
+  readonly reservations: Reservations
   readonly byToken: boolean
 }
 
@@ -26,26 +28,30 @@ export class HostChooser {
 
   /**
    * A host that `owner` may have for all of `protocols` (one at least). Throws ERR_HOSTNAME for a name that is none,
-   * ERR_TUNNEL_HOST (the token doesn't allow it), ERR_TUNNEL_TAKEN.
+   * ERR_TUNNEL_HOST (the token doesn't allow it), ERR_TUNNEL_TAKEN,
+   * ERR_TUNNEL_KEPT.
    */
   choose(owner: TunnelOwner, request: ReqTunnel, protocols: readonly WebProtocol[]): string {
-    const { registry } = this.#options
+    const { registry, reservations } = this.#options
+    const isFree = (host: string): boolean =>
+      registry.isHostFree(host, owner, protocols) && reservations.mayHave(owner, 'host', host)
     const asked = this.#asked(request)
     if (asked !== undefined) {
       if (!owner.identity.mayHave(asked)) throw new MillraceError('ERR_TUNNEL_HOST', asked)
-      if (registry.isHostFree(asked, owner, protocols)) return asked
+      if (isFree(asked)) return asked
       const scheme = protocols[0] ?? 'http'
-      throw new MillraceError('ERR_TUNNEL_TAKEN', webUrl(scheme, asked, frontPort(this.#options.ports, scheme) ?? 0))
+      const code = reservations.mayHave(owner, 'host', asked) ? 'ERR_TUNNEL_TAKEN' : 'ERR_TUNNEL_KEPT'
+      throw new MillraceError(code, webUrl(scheme, asked, frontPort(this.#options.ports, scheme) ?? 0))
     }
     const remembered = this.#options.affinity.recall(owner, 'host', this.#options.byToken)
     for (const host of remembered) {
       // The relay's domain may have changed since.
       if (!host.endsWith(`.${this.#options.domain}`)) continue
-      if (registry.isHostFree(host, owner, protocols)) return host
+      if (isFree(host)) return host
     }
     for (;;) {
       const host = `${randomName()}.${this.#options.domain}`
-      if (registry.isHostFree(host, owner, protocols)) return host
+      if (isFree(host)) return host
     }
   }
 

@@ -4,6 +4,7 @@ import { MillraceError } from '../errors.ts'
 import type { PortRange } from '../net/address.ts'
 import type { Affinity } from './affinity.ts'
 import { listenErrno } from './listen.ts'
+import type { Reservations } from './reservations.ts'
 import type { TunnelOwner } from './tunnel.ts'
 import type { TunnelRegistry } from './tunnel-registry.ts'
 import { tcpUrl } from './urls.ts'
@@ -15,6 +16,7 @@ export interface PortOpenerOptions {
   readonly range: PortRange | undefined
   readonly registry: TunnelRegistry
   readonly affinity: Affinity
+  readonly reservations: Reservations
   readonly byToken: boolean
   /** Opens a listener. Rejects with ERR_LISTEN. */
   readonly listen: (port: number, onEndpoints: (batch: readonly Endpoint[]) => void) => Promise<Listener>
@@ -31,28 +33,30 @@ export class PortOpener {
   }
 
   /**
-   * `wanted` 0 is any port. Rejects with ERR_TUNNEL_PORT (out of range, or the system refuses it), ERR_TUNNEL_TAKEN or
-   * ERR_TUNNEL_PORTS_USED.
+   * `wanted` 0 is any port. Rejects with ERR_TUNNEL_PORT (out of range, or the system refuses it), ERR_TUNNEL_TAKEN,
+   * ERR_TUNNEL_KEPT or ERR_TUNNEL_PORTS_USED.
    */
   async open(owner: TunnelOwner, wanted: number, onEndpoints: OnEndpoints): Promise<Listener> {
     if (wanted !== 0) {
       if (this.#inRange(wanted) && !owner.identity.mayUsePort(wanted)) {
         throw new MillraceError('ERR_TUNNEL_PORT', `${wanted} is not one that the token allows`)
       }
+      if (!this.#mayHave(owner, wanted))
+        throw new MillraceError('ERR_TUNNEL_KEPT', tcpUrl(this.#options.domain, wanted))
       return await this.#openExactly(wanted, onEndpoints)
     }
     for (const port of this.#options.affinity.recall(owner, 'port', this.#options.byToken)) {
       if (!owner.identity.mayUsePort(Number(port))) continue
-      const listener = await this.#tryToOpen(Number(port), onEndpoints)
+      const listener = await this.#tryToOpen(owner, Number(port), onEndpoints)
       if (listener !== undefined) return listener
     }
     const ranges = this.#rangesOf(owner)
-    if (ranges === undefined) return await this.#openExactly(0, onEndpoints)
+    if (ranges === undefined) return await this.#openAny(owner, onEndpoints)
     for (const { first, last } of ranges) {
       const size = last - first + 1
       const start = randomInt(size)
       for (let i = 0; i < size; i++) {
-        const listener = await this.#tryToOpen(first + ((start + i) % size), onEndpoints)
+        const listener = await this.#tryToOpen(owner, first + ((start + i) % size), onEndpoints)
         if (listener !== undefined) return listener
       }
     }
@@ -69,9 +73,25 @@ export class PortOpener {
       .filter(({ first, last }) => first <= last)
   }
 
-  async #tryToOpen(port: number, onEndpoints: OnEndpoints): Promise<Listener | undefined> {
+  /** Whichever port the system gives, except those that are kept for others. */
+  async #openAny(owner: TunnelOwner, onEndpoints: OnEndpoints): Promise<Listener> {
+    const kept: Listener[] = []
+    try {
+      for (;;) {
+        const listener = await this.#openExactly(0, onEndpoints)
+        const { address } = listener
+        if (address.family === 'unix' || this.#mayHave(owner, address.port)) return listener
+        // Not closed before another is found: the system could give it again.
+        kept.push(listener)
+      }
+    } finally {
+      await Promise.all(kept.map((listener) => listener.close()))
+    }
+  }
+
+  async #tryToOpen(owner: TunnelOwner, port: number, onEndpoints: OnEndpoints): Promise<Listener | undefined> {
     const { registry, listen } = this.#options
-    if (!this.#inRange(port) || registry.isPortTaken(port)) return undefined
+    if (!this.#inRange(port) || registry.isPortTaken(port) || !this.#mayHave(owner, port)) return undefined
     try {
       return await registry.whileOpening(port, () => listen(port, onEndpoints))
     } catch (error) {
@@ -94,6 +114,10 @@ export class PortOpener {
       const why = errno === 'EADDRINUSE' ? 'is in use' : `is not to be had (${errno})`
       throw new MillraceError('ERR_TUNNEL_PORT', `${port} ${why}`, { cause: error })
     }
+  }
+
+  #mayHave(owner: TunnelOwner, port: number): boolean {
+    return this.#options.reservations.mayHave(owner, 'port', `${port}`)
   }
 
   #inRange(port: number): boolean {

@@ -4,9 +4,11 @@ import { MillraceError } from '../errors.ts'
 import type { Logger } from '../observe/log.ts'
 import { printable } from '../printable.ts'
 import type { ReqTunnel } from '../wire/messages.ts'
-import type { Affinity } from './affinity.ts'
+import type { Affinity, AffinityKind } from './affinity.ts'
 import { HostChooser } from './host-chooser.ts'
 import { PortOpener } from './port-opener.ts'
+import type { Reservations } from './reservations.ts'
+import type { ReturnQueue } from './return-queue.ts'
 import { Tunnel, type TunnelOptions, type TunnelOwner, type TunnelProtocol, type VisitorCount } from './tunnel.ts'
 import type { TunnelRegistry } from './tunnel-registry.ts'
 import { type FrontPorts, frontPort, tcpUrl, tlsUrl, type WebProtocol, webUrl } from './urls.ts'
@@ -17,6 +19,9 @@ export interface RegistrarOptions {
   readonly ports: FrontPorts
   readonly registry: TunnelRegistry
   readonly affinity: Affinity
+  readonly reservations: Reservations
+  /** Visitors of addresses whose agents are expected back. */
+  readonly returns: ReturnQueue
   /** True when agents with the same token may inherit each other's addresses: not on an open relay. */
   readonly byToken: boolean
   readonly log: Logger
@@ -27,6 +32,8 @@ export interface RegistrarOptions {
 }
 
 type TunnelAddress = Pick<TunnelOptions, 'protocol' | 'url' | 'address' | 'asked' | 'terminates'>
+
+const kindOf = (protocol: TunnelProtocol): AffinityKind => (protocol === 'tcp' ? 'port' : 'host')
 
 const isWeb = (protocol: TunnelProtocol): boolean => protocol === 'http' || protocol === 'https'
 
@@ -40,14 +47,14 @@ export class Registrar {
 
   constructor(options: RegistrarOptions) {
     this.#options = options
-    const { settings, ports, registry, affinity, byToken, listen } = options
+    const { settings, ports, registry, affinity, reservations, byToken, listen } = options
     this.#visitors = {
       now: 0,
       get most() {
         return settings.limits.joins
       },
     }
-    const shared = { domain: settings.domain, registry, affinity, byToken }
+    const shared = { domain: settings.domain, registry, affinity, reservations, byToken }
     this.#hosts = new HostChooser({ ...shared, ports })
     this.#portOpener = new PortOpener({
       ...shared,
@@ -97,12 +104,25 @@ export class Registrar {
       this.#listeners.delete(tunnel)
       registry.leaving(Number(tunnel.address), listener.close())
     }
+    this.#leave(tunnel, reason)
     log.info('tunnel.down', { url: tunnel.url, reason })
   }
 
   /** Closes the ports of TCP tunnels, which go on otherwise: resolves when what was queued there has come in. Never rejects. */
   async closeListeners(): Promise<void> {
     await Promise.allSettled([...this.#listeners.values()].map((listener) => listener.close()))
+  }
+
+  /** Decides whether the address is kept for its owner. */
+  #leave({ protocol, address, owner }: Tunnel, reason: string): void {
+    const { byToken, registry, reservations } = this.#options
+    const kind = kindOf(protocol)
+    // Whoever had it when the relay stopped has the whole grace with the next one.
+    if (reason === 'shutdown' || (kind === 'host' && registry.hasHost(address))) return
+    // A 1.x agent that quits on an open relay comes back with another id: what it asked for is not to be kept from it.
+    const quit = reason === 'ended' && !byToken && !owner.knows('close')
+    if (reason === 'asked' || reason === 'revoked' || quit) reservations.free(kind, address)
+    else reservations.keep(kind, address)
   }
 
   /** The protocols of a request that can be had here. http and https stand in for each other, as 1.x asks for both. */
@@ -180,6 +200,8 @@ export class Registrar {
     })
     this.#options.registry.add(tunnel)
     owner.tunnels.add(tunnel)
+    this.#options.reservations.occupy(owner, kindOf(what.protocol), what.address)
+    this.#options.returns.arrived(tunnel)
     return tunnel
   }
 

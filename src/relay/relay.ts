@@ -1,12 +1,11 @@
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { RelaySettings } from '../config/relay-settings.ts'
 import { mergedSettings, type SettingsChange, settingsChange } from '../config/settings-change.ts'
 import type { Address, DataPlane, Endpoint, Listener } from '../dataplane/types.ts'
 import { formatAddress, type HostPort } from '../net/address.ts'
 import type { Logger } from '../observe/log.ts'
 import { Access } from './access.ts'
-import { Affinity } from './affinity.ts'
+import { type Addresses, addressesOf } from './addresses.ts'
 import { ControlRegistry } from './control-registry.ts'
 import { drained } from './drain.ts'
 import { JoinBook } from './join-book.ts'
@@ -50,7 +49,7 @@ export class Relay {
   readonly #registry = new TunnelRegistry()
   readonly #joins = new JoinBook()
   readonly #abort = new AbortController()
-  readonly #affinity: Affinity
+  readonly #addresses: Addresses
   readonly #listeners = new Map<RelayRole, Listener>()
   readonly #webFronts: WebFront[] = []
   readonly #gate: ProxyGate
@@ -73,7 +72,7 @@ export class Relay {
     this.#settings = settings
     this.#options = { ...options, settings }
     this.#gate = new ProxyGate(settings, log)
-    this.#affinity = new Affinity(settings.limits.remembered, join(settings.stateDir, 'affinity.json'))
+    this.#addresses = addressesOf(settings)
   }
 
   /**
@@ -135,7 +134,7 @@ export class Relay {
     this.#warden = warden
     const certificates = await RelayCertificates.open(settings, log)
     this.#certificates = certificates
-    await this.#affinity.load()
+    await this.#addresses.affinity.load()
     const tcpFront = new TcpFront({ dataPlane, joins: this.#joins, log })
     const serve = (tunnel: Tunnel, visitor: Endpoint): void => tcpFront.serve(tunnel, visitor)
     const door = new TlsDoor({
@@ -159,7 +158,7 @@ export class Relay {
       settings,
       ports,
       registry: this.#registry,
-      affinity: this.#affinity,
+      ...this.#addresses,
       byToken: !settings.open,
       log,
       listen: (port, onEndpoints) =>
@@ -243,10 +242,11 @@ export class Relay {
   }
 
   async #save(): Promise<void> {
-    if (!this.#affinity.changed) return
+    const { affinity } = this.#addresses
+    if (!affinity.changed) return
     try {
       await mkdir(this.#options.settings.stateDir, { recursive: true })
-      await this.#affinity.save()
+      await affinity.save()
     } catch (error) {
       // Once: it is tried again every few seconds, and nothing but comfort depends on it.
       if (!this.#saveFailed) this.#options.log.warn('affinity.unsaved', { error: String(error) })
@@ -266,6 +266,7 @@ export class Relay {
     this.#shut = true
     this.#login?.close()
     for (const session of this.#sessions) session.drain()
+    this.#addresses.returns.close()
     this.#gate.close()
     this.#door?.close()
     this.#certificates?.close()

@@ -32,6 +32,11 @@ export class TunnelRegistry {
     return true
   }
 
+  /** True while any tunnel has the host. */
+  hasHost(host: string): boolean {
+    return (['http', 'https', 'tls'] as const).some((protocol) => this.find(protocol, host) !== undefined)
+  }
+
   /** True while a tunnel has the port or is about to get it. */
   isPortTaken(port: number): boolean {
     return this.#opening.has(port) || this.find('tcp', `${port}`) !== undefined

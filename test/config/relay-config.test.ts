@@ -28,6 +28,7 @@ describe("the relay's config", () => {
     assert.equal(settings.open, false)
     assert.equal(settings.allowPlain, 'passthrough')
     assert.equal(settings.drainTimeoutMs, 30_000)
+    assert.equal(settings.nameGraceMs, 60_000)
     assert.deepEqual(settings.limits, defaultLimits)
   })
 
@@ -69,6 +70,7 @@ state_dir: state
 control_socket: socket
 log_format: json
 drain_timeout: 2.5
+name_grace: 1.5
 limits:
   sessions: 1
   tunnels_per_session: 2
@@ -131,6 +133,7 @@ limits:
       controlSocket: join(folder, 'socket'),
       logFormat: 'json',
       drainTimeoutMs: 2500,
+      nameGraceMs: 1500,
       limits: {
         sessions: 1,
         tunnelsPerSession: 2,

@@ -17,6 +17,7 @@ describe('a change of settings', () => {
       httpAddr: { host: '127.0.0.1', port: 80 },
       hstsSeconds: 5,
       drainTimeoutMs: 1,
+      nameGraceMs: 1,
       tcpPorts: { first: 1, last: 2 },
       proxyProtocolFrom: ['10.0.0.0/8'],
       limits: { ...defaultLimits, pool: 7, remembered: 3 },
@@ -26,6 +27,7 @@ describe('a change of settings', () => {
       'drain_timeout',
       'hsts',
       'limits.pool',
+      'name_grace',
       'proxy_protocol_from',
       'tcp_ports',
     ])
