@@ -2,7 +2,7 @@
   "targets": [
     {
       "target_name": "millrace",
-      "sources": ["native/addon/addon.cc", "native/addon/environment.cc", "native/addon/handles.cc", "native/addon/joins.cc", "native/addon/sockets.cc", "native/addon/tls.cc", "<!@(node -p \"require('fs').readdirSync('native/engine').filter(f => f.endsWith('.cc')).map(f => 'native/engine/' + f).join(' ')\")"],
+      "sources": ["native/addon/addon.cc", "native/addon/descriptors.cc", "native/addon/environment.cc", "native/addon/handles.cc", "native/addon/joins.cc", "native/addon/sockets.cc", "native/addon/tls.cc", "<!@(node -p \"require('fs').readdirSync('native/engine').filter(f => f.endsWith('.cc')).map(f => 'native/engine/' + f).join(' ')\")"],
       "include_dirs": ["native/engine", "<!(node -p \"require('path').relative('.', require('node-api-headers').include_dir)\")"],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE"],
       "cflags!": ["-O3"],

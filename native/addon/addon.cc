@@ -85,6 +85,9 @@ NAPI_MODULE_INIT() {
       {"abort", abort_join}, {"finish", finish}, {"shape", shape}, {"statistics", statistics},
       {"tlsProblem", tls_problem}, {"ticketKeys", ticket_keys}, {"setTicketKeys", set_ticket_keys},
       {"tlsServer", tls_server}, {"tlsClient", tls_client}, {"secure", secure},
+      {"listenOn", listen_on}, {"duplicateListener", duplicate_listener},
+      {"openDoor", open_door}, {"sendDescriptors", send_descriptors}, {"receiveDescriptors", receive_descriptors},
+      {"notify", notify},
   };
   for (const auto& [name, callback] : functions) {
     napi_value function;

@@ -80,7 +80,7 @@ class Arguments {
       return {};
     }
     const bool wide = type == napi_float64_array || type == napi_biguint64_array;
-    return {static_cast<uint8_t*>(data), wide ? length * 8 : length};
+    return {static_cast<uint8_t*>(data), wide ? length * 8 : type == napi_int32_array ? length * 4 : length};
   }
   // The same where the engine writes words.
   std::span<uint8_t> words(size_t i) {

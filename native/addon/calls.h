@@ -1,4 +1,4 @@
-// The calls that sockets.cc, joins.cc and tls.cc carry out; addon.cc hands them to JavaScript.
+// The calls that sockets.cc, joins.cc, tls.cc and descriptors.cc carry out; addon.cc hands them to JavaScript.
 #pragma once
 
 #include <node_api.h>
@@ -6,6 +6,7 @@
 namespace millrace::addon {
 
 napi_value listen(napi_env env, napi_callback_info info);
+napi_value listen_on(napi_env env, napi_callback_info info);
 napi_value unlisten(napi_env env, napi_callback_info info);
 napi_value refused(napi_env env, napi_callback_info info);
 napi_value dial(napi_env env, napi_callback_info info);
@@ -27,5 +28,10 @@ napi_value set_ticket_keys(napi_env env, napi_callback_info info);
 napi_value tls_server(napi_env env, napi_callback_info info);
 napi_value tls_client(napi_env env, napi_callback_info info);
 napi_value secure(napi_env env, napi_callback_info info);
+napi_value open_door(napi_env env, napi_callback_info info);
+napi_value send_descriptors(napi_env env, napi_callback_info info);
+napi_value receive_descriptors(napi_env env, napi_callback_info info);
+napi_value notify(napi_env env, napi_callback_info info);
+napi_value duplicate_listener(napi_env env, napi_callback_info info);
 
 }  // namespace millrace::addon

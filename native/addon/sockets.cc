@@ -27,12 +27,32 @@ napi_value listen(napi_env env, napi_callback_info info) {
   return to_js(env, listening.id);
 }
 
-// unlisten(id)
+// listenOn(fd, backlog, maxEndpoints, address): the same on a socket that listens already; works on a duplicate, `fd`
+// stays the caller's
+napi_value listen_on(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  ListenRequest request;
+  const auto fd = args.whole<int>(0);
+  request.backlog = args.whole<int>(1);
+  request.max_endpoints = args.whole<int64_t>(2);
+  const auto out = args.bytes(3);
+  if (!args.ok() || !args.attached() || out.size() < sizeof(PackedAddress)) return fault(env);
+  request.fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (request.fd < 0) return to_js(env, -errno);
+  Listening listening;
+  const int error = args.environment().engine().listen(args.environment().client(), request, listening);
+  if (error != 0) return to_js(env, -error);
+  std::memcpy(out.data(), &listening.local, sizeof listening.local);
+  return to_js(env, listening.id);
+}
+
+// unlisten(id, leave)
 napi_value unlisten(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   const auto id = args.whole<ListenerId>(0);
+  const bool leave = args.boolean(1);
   if (!args.ok() || !args.attached()) return fault(env);
-  args.environment().engine().unlisten(id);
+  args.environment().engine().unlisten(id, leave);
   return nullptr;
 }
 

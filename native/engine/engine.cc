@@ -75,52 +75,6 @@ bool Engine::post(EndpointId id, Command command) {
   return true;
 }
 
-int Engine::listen(const std::shared_ptr<Client>& client, const ListenRequest& request, Listening& listening) {
-  const Syscalls& sys = state_.sys;
-  const int family = request.address.family();
-  const int fd = sys.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return errno;
-  auto socket = std::make_shared<ListenSocket>(sys, fd);
-  if (request.address.is_tcp()) {
-    const int one = 1;
-    sys.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    // Dual stack like Node's, where the address is ::.
-    const int only = request.address.is_wildcard() ? 0 : 1;
-    if (family == AF_INET6) sys.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);
-    set_tcp_options(sys, fd);
-    if (state_.paced && request.address.is_loopback()) set_unpaced(sys, fd);
-  }
-  if (sys.bind(fd, request.address.get(), request.address.length()) != 0) return errno;
-  socket->unlink_path = request.unlink_path;
-  if (sys.listen(fd, request.backlog) != 0) return errno;
-  if (sys.getsockname(fd, socket->local.get(), socket->local.reset()) != 0) return errno;
-  socket->client = client;
-  socket->max_endpoints = request.max_endpoints;
-  socket->id = listener_ids_.fetch_add(1, std::memory_order_relaxed) + 1;
-  socket->watchers.store(static_cast<uint32_t>(state_.workers.size()), std::memory_order_relaxed);
-  socket->listeners = &listeners_;
-  listeners_.fetch_add(1, std::memory_order_relaxed);
-  {
-    const std::lock_guard lock(listen_mutex_);
-    std::erase_if(listen_sockets_, [](const auto& entry) { return entry.second.expired(); });
-    listen_sockets_[socket->id] = socket;
-  }
-  listening = {.id = socket->id, .local = socket->local.pack()};
-  for (auto& worker : state_.workers) worker->post(ListenCommand{socket});
-  return 0;
-}
-
-void Engine::unlisten(ListenerId listener) {
-  for (auto& worker : state_.workers) worker->post(UnlistenCommand{listener});
-}
-
-uint64_t Engine::refused(ListenerId listener) {
-  const std::lock_guard lock(listen_mutex_);
-  const auto found = listen_sockets_.find(listener);
-  const auto socket = found == listen_sockets_.end() ? nullptr : found->second.lock();
-  return socket ? socket->refused.load(std::memory_order_relaxed) : 0;
-}
-
 EndpointId Engine::dial(std::shared_ptr<Client> client, const SocketAddress& address, Millis timeout) {
   const uint32_t worker = next_worker();
   const std::lock_guard lock(state_.registry.mutex());

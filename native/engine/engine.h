@@ -34,6 +34,8 @@ struct ListenRequest {
   int backlog = 4096;
   int64_t max_endpoints = 0;  // 0 = no limit
   std::string unlink_path;    // unix: removed when the listener closes
+  // A socket that listens already, which is taken over, closed on failure too; `address` and `unlink_path` don't count.
+  int fd = -1;
 };
 
 struct Listening {
@@ -57,7 +59,10 @@ class Engine {
 
   // Synchronous: errno, 0 when it listens.
   int listen(const std::shared_ptr<Client>& client, const ListenRequest& request, Listening& listening);
-  void unlisten(ListenerId listener);
+  // `leave`: another process has the socket and goes on, so that what is queued is left to it, and so is a unix path.
+  void unlisten(ListenerId listener, bool leave = false);
+  // A second descriptor of its socket, or -errno.
+  int duplicate(ListenerId listener);
   // Connections that its limit has refused; 0 once it is closed.
   uint64_t refused(ListenerId listener);
 
@@ -99,6 +104,12 @@ class Engine {
   // Posts to the endpoint's owner; false when it is gone.
   bool post(EndpointId id, Command command);
   void probe_splice();
+  // errno, 0 when it is bound.
+  int open_listener(const ListenRequest& request, ListenSocket& socket);
+  // errno, 0 when it is one that listens.
+  int take_listener(ListenSocket& socket);
+  // Null when it is gone. Under listen_mutex_.
+  std::shared_ptr<ListenSocket> listener(ListenerId id);
   uint32_t next_worker() { return turn_.fetch_add(1, std::memory_order_relaxed) % static_cast<uint32_t>(state_.workers.size()); }
 
   EngineOptions options_;

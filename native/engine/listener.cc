@@ -148,7 +148,7 @@ void Listener::close(bool client_gone) {
   worker_.wheel.cancel(timer_);
   if (shared_->watchers.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   // Closing with connections queued would reset them.
-  for (int failed = 0; !client_gone && failed < kBatch;) {
+  for (int failed = 0; !client_gone && !shared_->left && failed < kBatch;) {
     const Took took = accept_one();
     if (took == Took::Nothing) break;
     failed = took == Took::Failed ? failed + 1 : 0;

@@ -26,6 +26,8 @@ struct ListenSocket {
   std::shared_ptr<Client> client;
   SocketAddress local;
   std::string unlink_path;
+  bool leaving = false;  // under the engine's mutex: unlisten() was called
+  bool left = false;     // what is queued is another process's; set before the workers hear of the end
   int64_t max_endpoints = 0;  // 0 = no limit
   std::atomic<int64_t> live{0};
   std::atomic<uint64_t> refused{0};

@@ -48,6 +48,38 @@ TEST_CASE("listen: endpoints arrive with their addresses and work") {
   CHECK((harness.expect(EventType::Read, accepted.id()).payload == pattern(1, 10)));
 }
 
+TEST_CASE("listen: a second holder goes on with the socket when the first leaves it, queue and all") {
+  Harness first;
+  Harness second;
+  const Listening here = listen_tcp(first);
+  const int fd = first.engine.duplicate(here.id);
+  REQUIRE(fd >= 0);
+  first.engine.unlisten(here.id, true);
+  static_cast<void>(first.expect(EventType::ListenerClosed));
+  CHECK(first.engine.duplicate(here.id) == -EBADF);
+  const Fd queued = connect_to(here.local.port);
+  REQUIRE(send_all(queued.get(), pattern(1, 10)));
+  ListenRequest request;
+  request.fd = fd;
+  const Listening there = listen_on(second, request);
+  CHECK(there.local.port == here.local.port);
+  const Event accepted = second.expect(EventType::Accepted);
+  second.engine.read(accepted.id(), 100, kNever);
+  CHECK((second.expect(EventType::Read, accepted.id()).payload == pattern(1, 10)));
+}
+
+TEST_CASE("listen: what does not listen is no listener") {
+  Harness harness;
+  ListenRequest request;
+  Listening listening;
+  for (const int type : {SOCK_STREAM, SOCK_DGRAM}) {
+    request.fd = ::socket(AF_INET, type, 0);
+    REQUIRE(request.fd >= 0);
+    CHECK(harness.engine.listen(harness.client(), request, listening) == EINVAL);
+    CHECK(::close(request.fd) == -1);
+  }
+}
+
 TEST_CASE("listen: on all addresses an endpoint knows its own; IPv6 takes IPv4 as well") {
   Harness harness;
   ListenRequest request;

@@ -203,6 +203,17 @@ export interface Join {
 /** Where to listen. Port 0 is any free port; unix paths are unlinked when the listener closes. */
 export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string }
 
+/**
+ * A socket that listens already, from another process or a service manager: {@link import('./inherited.ts')}. It is used
+ * up by the `listen` that succeeds with it.
+ */
+export interface InheritedSocket {
+  /** Where it listens; a unix socket's path can be ''. */
+  readonly address: Address
+  /** Closes it unused. Idempotent. */
+  close(): void
+}
+
 /** Options of a listener. */
 export interface ListenOptions {
   /** Pending connections that the kernel keeps. Default 4096 (Node's 511 costs 1 s SYN retries under bursts). */
@@ -219,6 +230,11 @@ export interface Listener {
   readonly refused: number
   /** Stops accepting; what the kernel had already queued is still delivered. Endpoints live on. */
   close(): Promise<void>
+  /**
+   * Leaves the socket to another process that has it as well: stops accepting, and resolves when all that were accepted
+   * have been delivered. What the kernel has queued, and a unix path, stay for the other.
+   */
+  leave(): Promise<void>
 }
 
 /** Where to connect to. Names are resolved; both families are tried (RFC 8305). */
@@ -295,7 +311,7 @@ export interface DataPlane {
    * name in `code`. An endpoint is the callback's to use or destroy.
    */
   listen(
-    address: ListenAddress,
+    address: ListenAddress | InheritedSocket,
     options: ListenOptions,
     onEndpoints: (batch: readonly Endpoint[]) => void,
   ): Promise<Listener>

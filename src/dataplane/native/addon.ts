@@ -11,7 +11,12 @@ export interface Addon {
     maxEndpoints: number,
     address: Uint8Array,
   ): number
-  unlisten(listener: number): void
+  /** On a duplicate of a descriptor that listens already. */
+  listenOn(fd: number, backlog: number, maxEndpoints: number, address: Uint8Array): number
+  /** `leave`: another process goes on with the socket, so that what is queued is left to it. */
+  unlisten(listener: number, leave: boolean): void
+  /** A second descriptor of a listener. */
+  duplicateListener(listener: number): number
   refused(listener: number): number
   dial(host: string | undefined, port: number, path: string | undefined, timeoutMs: number): number
   adopt(fd: number, addresses: Uint8Array): number
@@ -76,6 +81,14 @@ export interface Addon {
   /** Workers, 1 where splice works, words from one row of statistics to the next. */
   shape(out: Float64Array): void
   statistics(rows: BigUint64Array): void
+  /** Makes a unix socket (mode 0600) to which other processes send descriptors; returns its own. */
+  openDoor(path: string): number
+  /** One message of at most 253 descriptors to a door, whose process must be of our user or root's. */
+  sendDescriptors(path: string, fds: Int32Array, bytes: Uint8Array): number
+  /** The length of the next message at a door; `fds` takes how many descriptors came, and then them. */
+  receiveDescriptors(door: number, fds: Int32Array, bytes: Uint8Array): number
+  /** One datagram to a unix socket: a path, or `@` and an abstract name. */
+  notify(address: string, bytes: Uint8Array): number
 }
 
 /** A bandwidth limit inside the engine. */
@@ -99,7 +112,9 @@ const functions: Readonly<Record<keyof Addon, true>> = {
   drain: true,
   keepAlive: true,
   listen: true,
+  listenOn: true,
   unlisten: true,
+  duplicateListener: true,
   refused: true,
   dial: true,
   adopt: true,
@@ -123,6 +138,10 @@ const functions: Readonly<Record<keyof Addon, true>> = {
   tlsServer: true,
   tlsClient: true,
   secure: true,
+  openDoor: true,
+  sendDescriptors: true,
+  receiveDescriptors: true,
+  notify: true,
 }
 
 /** What a `.node` file must export to be the addon. */

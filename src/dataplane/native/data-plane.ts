@@ -15,6 +15,7 @@ import type {
   DialOptions,
   DialTarget,
   Endpoint,
+  InheritedSocket,
   Join,
   JoinOptions,
   JoinResult,
@@ -54,7 +55,7 @@ export class NativeDataPlane implements DataPlane {
   }
 
   listen(
-    address: ListenAddress,
+    address: ListenAddress | InheritedSocket,
     options: ListenOptions,
     onEndpoints: (batch: readonly Endpoint[]) => void,
   ): Promise<Listener> {

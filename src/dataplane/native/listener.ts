@@ -1,6 +1,7 @@
 import { MillraceError } from '../../errors.ts'
+import { foreignSocket, Inherited } from '../inherited.ts'
 import { describe } from '../stream/address.ts'
-import type { Address, Endpoint, ListenAddress, Listener, ListenOptions } from '../types.ts'
+import type { Address, Endpoint, InheritedSocket, ListenAddress, Listener, ListenOptions } from '../types.ts'
 import { type Core, errnoName, type ListenerEvents } from './core.ts'
 import { NativeEndpoint } from './endpoint.ts'
 import { type EventReader, packedAddress } from './events.ts'
@@ -36,10 +37,23 @@ export class NativeListener implements Listener, ListenerEvents {
   }
 
   close(): Promise<void> {
+    return this.#end(false)
+  }
+
+  leave(): Promise<void> {
+    return this.#end(true)
+  }
+
+  /** A second descriptor of the socket, the caller's to close; negative errno. */
+  duplicate(): number {
+    return this.#core.addon.duplicateListener(this.#id)
+  }
+
+  #end(leave: boolean): Promise<void> {
     this.#refused = this.refused
     this.#closed ??= new Promise((resolve) => {
       this.#onClosed = resolve
-      this.#core.addon.unlisten(this.#id)
+      this.#core.addon.unlisten(this.#id, leave)
     })
     return this.#closed
   }
@@ -63,10 +77,12 @@ export class NativeListener implements Listener, ListenerEvents {
 /** Listens. Rejects with ERR_LISTEN. */
 export async function nativeListen(
   core: Core,
-  address: ListenAddress,
+  address: ListenAddress | InheritedSocket,
   options: ListenOptions,
   onEndpoints: (batch: readonly Endpoint[]) => void,
 ): Promise<NativeListener> {
+  if (address instanceof Inherited) return listenOnInherited(core, address, options, onEndpoints)
+  if ('address' in address) throw foreignSocket()
   const fail = (cause: unknown): MillraceError => new MillraceError('ERR_LISTEN', describe(address), { cause })
   const { backlog = 4096, maxEndpoints = 0 } = options
   const bound = new Uint8Array(packedBytes)
@@ -88,6 +104,22 @@ export async function nativeListen(
       ? { family: 'unix', path: address.path }
       : packedAddress(new DataView(bound.buffer), 0).toAddress()
   return new NativeListener(core, id, real, onEndpoints)
+}
+
+function listenOnInherited(
+  core: Core,
+  socket: Inherited,
+  { backlog = 4096, maxEndpoints = 0 }: ListenOptions,
+  onEndpoints: (batch: readonly Endpoint[]) => void,
+): NativeListener {
+  const bound = new Uint8Array(packedBytes)
+  const id = core.addon.listenOn(socket.fd, backlog, maxEndpoints, bound)
+  if (id < 0) {
+    throw new MillraceError('ERR_LISTEN', 'on an inherited socket', { cause: systemError('listen', -id) })
+  }
+  socket.close()
+  const real = packedAddress(new DataView(bound.buffer), 0).toAddress()
+  return new NativeListener(core, id, real.family === 'unix' ? socket.address : real, onEndpoints)
 }
 
 /** An error as Node words those of the system. */

@@ -11,6 +11,7 @@ import type {
   DialOptions,
   DialTarget,
   Endpoint,
+  InheritedSocket,
   Join,
   JoinOptions,
   JoinResult,
@@ -45,7 +46,7 @@ export class StreamDataPlane implements DataPlane, ListenerOwner {
   }
 
   async listen(
-    address: ListenAddress,
+    address: ListenAddress | InheritedSocket,
     options: ListenOptions,
     onEndpoints: (batch: readonly Endpoint[]) => void,
   ): Promise<Listener> {

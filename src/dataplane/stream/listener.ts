@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
-import type { Address, Endpoint, ListenAddress, Listener, ListenOptions } from '../types.ts'
+import { foreignSocket, Inherited } from '../inherited.ts'
+import type { Address, Endpoint, InheritedSocket, ListenAddress, Listener, ListenOptions } from '../types.ts'
 import { refusedPath } from '../unix-path.ts'
 import { describe, makeAddress } from './address.ts'
 import { StreamEndpoint } from './endpoint.ts'
@@ -38,12 +39,13 @@ export class StreamListener implements Listener {
   #accepted = 0
   #closed: Promise<void> | undefined
 
-  /** `server` listens already. */
+  /** `server` listens already; `path` is where, if it is a unix socket that doesn't know. */
   constructor(
     server: Server,
     options: ListenOptions,
     owner: ListenerOwner,
     onEndpoints: (batch: readonly Endpoint[]) => void,
+    path = '',
   ) {
     this.#server = server
     this.#options = options
@@ -52,7 +54,7 @@ export class StreamListener implements Listener {
     const bound = server.address()
     this.address =
       bound === null || typeof bound === 'string'
-        ? { family: 'unix', path: bound ?? '' }
+        ? { family: 'unix', path: bound ?? path }
         : makeAddress(bound.address, bound.port)
     server.on('connection', (socket) => this.#accept(socket))
     // Failing accepts (EMFILE, ECONNABORTED) concern one connection; libuv goes on listening.
@@ -66,6 +68,19 @@ export class StreamListener implements Listener {
   close(): Promise<void> {
     this.#closed ??= this.#drain()
     return this.#closed
+  }
+
+  leave(): Promise<void> {
+    // What libuv has accepted has been delivered to us within its own turn.
+    this.#closed ??= Promise.resolve().then(() => this.#end())
+    return this.#closed
+  }
+
+  /** The socket's descriptor, which stays the listener's; -1 once it is closed. */
+  get fd(): number {
+    const handle: unknown = Reflect.get(this.#server, '_handle')
+    const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined
+    return typeof fd === 'number' ? fd : -1
   }
 
   #accept(socket: Socket): void {
@@ -98,6 +113,10 @@ export class StreamListener implements Listener {
       await new Promise<void>((resolve) => setImmediate(resolve))
       quiet = this.#accepted === before ? quiet + 1 : 0
     }
+    this.#end()
+  }
+
+  #end(): void {
     // The callback of close() would wait for every connection to end; the descriptor is closed within the call.
     this.#server.close()
     this.#owner.listenerGone()
@@ -107,24 +126,31 @@ export class StreamListener implements Listener {
 
 /** Listens. Rejects with ERR_LISTEN. */
 export function streamListen(
-  address: ListenAddress,
+  address: ListenAddress | InheritedSocket,
   options: ListenOptions,
   owner: ListenerOwner,
   onEndpoints: (batch: readonly Endpoint[]) => void,
 ): Promise<StreamListener> {
   const server = createServer({ ...socketOptions, pauseOnConnect: true })
   return new Promise((resolve, reject) => {
-    const fail = (cause: Error): void => reject(new MillraceError('ERR_LISTEN', describe(address), { cause }))
-    const refused = refusedPath('listen', address)
+    const inherited = address instanceof Inherited ? address : undefined
+    if ('address' in address && inherited === undefined) throw foreignSocket()
+    const name = 'address' in address ? 'on an inherited socket' : describe(address)
+    const fail = (cause: Error): void => reject(new MillraceError('ERR_LISTEN', name, { cause }))
+    const refused = 'address' in address ? undefined : refusedPath('listen', address)
     if (refused !== undefined) {
       fail(refused)
       return
     }
+    const path = inherited?.address.family === 'unix' ? inherited.address.path : ''
     server.once('error', fail)
     try {
-      server.listen({ ...address, backlog: options.backlog ?? 4096 }, () => {
+      const where = inherited === undefined ? { ...address } : { fd: inherited.fd }
+      server.listen({ ...where, backlog: options.backlog ?? 4096 }, () => {
         server.off('error', fail)
-        resolve(new StreamListener(server, options, owner, onEndpoints))
+        // libuv has the descriptor now.
+        inherited?.release()
+        resolve(new StreamListener(server, options, owner, onEndpoints, path))
       })
     } catch (error) {
       fail(error instanceof Error ? error : new Error(String(error)))

@@ -144,7 +144,9 @@ const shapes: Readonly<Record<string, string>> = {
   drain: 'bb',
   keepAlive: 'o',
   listen: 'snsnnb',
-  unlisten: 'n',
+  listenOn: 'xnnb',
+  unlisten: 'no',
+  duplicateListener: 'n',
   refused: 'n',
   dial: 'snsn',
   adopt: 'xb',
@@ -168,6 +170,10 @@ const shapes: Readonly<Record<string, string>> = {
   tlsServer: 'ssbosk',
   tlsClient: 'nsbbo',
   secure: 'nkssbon',
+  openDoor: 's',
+  sendDescriptors: 'sbb',
+  receiveDescriptors: 'xbb',
+  notify: 'sb',
 }
 const kinds: Readonly<Record<string, () => unknown>> = {
   n: () => numbers[below(numbers.length)],
@@ -182,11 +188,14 @@ const kinds: Readonly<Record<string, () => unknown>> = {
   k: () => (below(4) === 0 ? undefined : handles[below(handles.length)]),
 }
 
+/** Those that are given a descriptor. */
+const takers: ReadonlySet<string> = new Set(['adopt', 'listenOn', 'receiveDescriptors'])
+
 function argumentsOf(name: string): unknown[] {
-  if (name !== 'adopt' && below(3) === 0) return Array.from({ length: below(10) }, argument)
+  if (!takers.has(name) && below(3) === 0) return Array.from({ length: below(10) }, argument)
   return (shapes[name] ?? '')
     .split('')
-    .map((kind) => (name !== 'adopt' && below(8) === 0 ? argument() : kinds[kind]?.()))
+    .map((kind) => (!takers.has(name) && below(8) === 0 ? argument() : kinds[kind]?.()))
 }
 
 const plane = nativePlane()
