@@ -105,7 +105,6 @@ const catalogue = {
   ERR_POOL_CLOSED: 'the agent is gone',
   ERR_JOIN_LIMIT: 'limits.joins_per_tunnel: {detail} visitors are connected',
   ERR_RELAY_FULL: 'limits.joins: {detail} visitors are connected to all tunnels together',
-  ERR_CONTROL_SOCKET: 'another relay runs with this control socket',
   ERR_HANDOVER: 'the sockets could not be handed over: {detail}',
   ERR_ACTIVATION: 'socket activation: {detail}',
   ERR_CONFIG: '{detail}',
