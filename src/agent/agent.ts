@@ -38,6 +38,7 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     const { dataPlane, log } = options
+    const { tlsMinVersion = 'TLSv1.2' } = options
     const timings = { ...defaultTimings, ...options.timings }
     this.#options = options
     this.#timings = timings
@@ -47,12 +48,13 @@ export class Agent {
       log,
       relays: [options.relay, ...(options.otherRelays ?? [])],
       trust: options.trust,
+      minVersion: tlsMinVersion,
       proxy: options.proxy ?? (() => undefined),
       dialMs: timings.dialMs,
     })
     this.#joins = new Joins(() => this.#tellStatus())
     const services = new LocalServices(dataPlane, timings.localMs)
-    this.#visitors = new Visitors({ dataPlane, log, services, joins: this.#joins })
+    this.#visitors = new Visitors({ dataPlane, log, services, joins: this.#joins, tlsMinVersion })
     this.#backoff = new Backoff(timings.backoff)
     this.#firstUp = new Promise((resolve, reject) => {
       this.#resolveFirstUp = resolve

@@ -1,4 +1,4 @@
-import type { DataPlane, TlsTrust } from '../dataplane/types.ts'
+import type { DataPlane, TlsTrust, TlsVersion } from '../dataplane/types.ts'
 import type { HostPort, Target } from '../net/address.ts'
 import type { ProxyChoice } from '../net/proxy-environment.ts'
 import type { ProxyProtocolVersion } from '../net/proxy-protocol-header.ts'
@@ -86,6 +86,8 @@ export interface AgentOptions {
   readonly proxy?: ProxyChoice
   /** Whom the relay's certificate must come from. */
   readonly trust: TlsTrust
+  /** The oldest TLS that the relay, and visitors whose TLS ends here, may speak. Default TLSv1.2. */
+  readonly tlsMinVersion?: TlsVersion
   /** Presented to the relay; '' for an open relay. A secret. */
   readonly token: string
   /**

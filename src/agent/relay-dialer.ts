@@ -1,4 +1,4 @@
-import type { DataPlane, Endpoint, TlsOptions, TlsTrust } from '../dataplane/types.ts'
+import type { DataPlane, Endpoint, TlsOptions, TlsTrust, TlsVersion } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import { formatHostPort, type HostPort } from '../net/address.ts'
 import { dialThroughProxy } from '../net/proxy-dial.ts'
@@ -14,6 +14,8 @@ export interface RelayDialerOptions {
   /** In the order in which they are tried. */
   readonly relays: readonly [HostPort, ...HostPort[]]
   readonly trust: TlsTrust
+  /** The oldest TLS that is spoken. Default TLSv1.2. */
+  readonly minVersion?: TlsVersion
   readonly proxy: ProxyChoice
   /** Limit for the connect, ms: to one relay, a proxy's answer included. */
   readonly dialMs: number
@@ -35,9 +37,10 @@ export class RelayDialer {
 
   constructor(options: RelayDialerOptions) {
     this.#options = options
+    const { trust, minVersion = 'TLSv1.2' } = options
     const withTls = (address: HostPort): RelayAddress => ({
       address,
-      tls: { role: 'client', serverName: address.host, trust: options.trust, truncation: 'reset' },
+      tls: { role: 'client', serverName: address.host, trust, minVersion, truncation: 'reset' },
     })
     const [first, ...others] = options.relays
     this.#current = withTls(first)

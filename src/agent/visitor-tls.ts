@@ -1,4 +1,4 @@
-import type { DataPlane, Endpoint, TlsOptions } from '../dataplane/types.ts'
+import type { DataPlane, Endpoint, TlsOptions, TlsVersion } from '../dataplane/types.ts'
 import { Loopback } from './loopback.ts'
 import type { TunnelCertificate } from './options.ts'
 
@@ -7,10 +7,12 @@ export class VisitorTls {
   readonly #dataPlane: DataPlane
   readonly #loopback: Loopback
   readonly #signal: AbortSignal
+  readonly #minVersion: TlsVersion
   /** One options object per certificate: the data plane caches contexts by its identity. */
   readonly #options = new WeakMap<TunnelCertificate, TlsOptions>()
 
-  constructor(dataPlane: DataPlane, signal: AbortSignal) {
+  constructor(dataPlane: DataPlane, signal: AbortSignal, minVersion: TlsVersion) {
+    this.#minVersion = minVersion
     this.#dataPlane = dataPlane
     this.#signal = signal
     this.#loopback = new Loopback(dataPlane, signal)
@@ -38,7 +40,8 @@ export class VisitorTls {
     const known = this.#options.get(certificate)
     if (known !== undefined) return known
     // Many visitors never send close_notify.
-    const options: TlsOptions = { role: 'server', ...certificate, front: 'agent', truncation: 'fin' }
+    const minVersion = this.#minVersion
+    const options: TlsOptions = { role: 'server', ...certificate, front: 'agent', truncation: 'fin', minVersion }
     this.#options.set(certificate, options)
     return options
   }

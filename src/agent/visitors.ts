@@ -1,4 +1,4 @@
-import type { DataPlane, DialTarget, Endpoint, Join, JoinOptions } from '../dataplane/types.ts'
+import type { DataPlane, DialTarget, Endpoint, Join, JoinOptions, TlsVersion } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import { serviceDownPage } from '../http/pages.ts'
 import { logJoinEnd } from '../observe/join-log.ts'
@@ -17,6 +17,8 @@ export interface VisitorsOptions {
   readonly log: Logger
   readonly services: LocalServices
   readonly joins: Joins
+  /** The oldest TLS of visitors whose TLS ends here. */
+  readonly tlsMinVersion: TlsVersion
 }
 
 /** Brings visitors to the local services. Independent of sessions: losing the relay's control touches no visitor. */
@@ -26,7 +28,7 @@ export class Visitors {
 
   constructor(options: VisitorsOptions) {
     this.#options = options
-    this.#tls = new VisitorTls(options.dataPlane, options.joins.signal)
+    this.#tls = new VisitorTls(options.dataPlane, options.joins.signal, options.tlsMinVersion)
   }
 
   /** Takes a proxy connection whose `StartProxy` has been read; the visitor's bytes follow on it. Never throws. */

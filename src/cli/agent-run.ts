@@ -46,6 +46,7 @@ export async function runAgent(
     otherRelays,
     proxy,
     trust,
+    ...(flags.tlsMinVersion === undefined ? {} : { tlsMinVersion: flags.tlsMinVersion }),
     token,
     plain: flags.plain ?? 'passthrough',
     tunnels,

@@ -90,6 +90,7 @@ async function settingsOf(flags: RelayCommandFlags): Promise<RelaySettings> {
       domain: flags.domain,
       tls_cert: flags.tlsCert,
       tls_key: flags.tlsKey,
+      tls_min_version: flags.tlsMinVersion,
       https_certs: flags.httpsCerts,
       https_redirect: flags.httpsRedirect,
       hsts: flags.hsts === true ? defaultHstsSeconds : flags.hsts,

@@ -1,7 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { maxHstsSeconds, parseDomain, parseListenAddress } from '../config/relay-settings.ts'
+import type { TlsVersion } from '../dataplane/types.ts'
 import { type HostPort, type PortRange, parsePortRange } from '../net/address.ts'
 import type { LogLevel } from '../observe/log.ts'
+import { tlsMinVersionOption } from './session-flags.ts'
 
 /** The flags of `millrace relay`, as commander gives them. */
 export interface RelayCommandFlags {
@@ -14,6 +16,7 @@ export interface RelayCommandFlags {
   readonly domain?: string
   readonly tlsCert?: string
   readonly tlsKey?: string
+  readonly tlsMinVersion?: TlsVersion
   readonly httpsCerts?: string
   readonly httpsRedirect?: boolean
   /** Seconds; `true` without a number. */
@@ -41,6 +44,7 @@ export function register(program: Command): void {
     .option('--domain <name>', 'the domain that tunnels get names in (default: "localhost")', checked(parseDomain))
     .option('--tls-cert <file>', 'certificate chain, PEM (default: its own, STATE/relay.crt)')
     .option('--tls-key <file>', 'its key, PEM')
+    .addOption(tlsMinVersionOption())
     .option('--https-certs <dir>', 'certificates for visitors: NAME.crt and NAME.key, _.DOMAIN for a wildcard, default')
     .option('--https-redirect', 'sends http:// visitors to https:// where the tunnel has it')
     .option('--hsts [seconds]', 'tells browsers to use nothing but https:// (default: a year)', checked(hstsSeconds))

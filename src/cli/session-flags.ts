@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { agentConfig } from '../config/agent-config.ts'
 import { readPins } from '../dataplane/tls-options.ts'
+import type { TlsVersion } from '../dataplane/types.ts'
 import { type HostPort, parseHostPort } from '../net/address.ts'
 import { defaultTunnelPort } from '../net/enrolment.ts'
 import { readLogins } from './login-store.ts'
@@ -18,6 +19,8 @@ export interface SessionFlags {
   /** SHA-256 of the relay's public key, hex or base64. */
   readonly pin?: string
   readonly insecureSkipVerify?: boolean
+  /** The oldest that the relay, and visitors whose TLS ends here, may speak. */
+  readonly tlsMinVersion?: TlsVersion
   readonly plain?: boolean | 'passthrough'
   readonly logFormat: 'pretty' | 'json'
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
@@ -61,6 +64,7 @@ export function addSessionFlags(command: Command): Command {
         'pin',
       ]),
     )
+    .addOption(tlsMinVersionOption())
     .option('--plain', 'proxy connections without TLS where the relay allows it: faster, and readable on the way')
     .option('--no-plain', 'TLS on those of tls tunnels as well, whose visitors speak TLS with the service')
     .addOption(new Option('--log-format <format>', 'how log lines look').choices(['pretty', 'json']).default('pretty'))
@@ -69,6 +73,17 @@ export function addSessionFlags(command: Command): Command {
         .choices(['debug', 'info', 'warn', 'error'])
         .default('info'),
     )
+}
+
+/** The oldest TLS that is spoken; agents and relays have the same flag. */
+export function tlsMinVersionOption(): Option {
+  return new Option(
+    '--tls-min-version <version>',
+    'the oldest TLS that is spoken: 1.2 or 1.3 (default: 1.2)',
+  ).argParser((text): TlsVersion => {
+    if (text === '1.2' || text === '1.3') return `TLSv${text}`
+    throw new InvalidArgumentError('expected 1.2 or 1.3')
+  })
 }
 
 /** Parses a flag's value for commander; what `parse` throws is the error. */
@@ -93,6 +108,7 @@ async function takeConfig(action: Command): Promise<void> {
     { proxy: given.proxy },
     (process.env['MILLRACE_TOKEN'] ?? '') === '' ? { token: given.token, tokenFile: given.token_file } : {},
     { ca: given.ca, pin: given.pin, insecureSkipVerify: given.insecure_skip_verify },
+    { tlsMinVersion: given.tls_min_version },
     { plain: given.plain },
     { logFormat: given.log_format },
     { logLevel: given.log_level },

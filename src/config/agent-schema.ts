@@ -3,6 +3,7 @@ import { parseHostPort, parseTarget, validateHostname } from '../net/address.ts'
 import { defaultTunnelPort } from '../net/enrolment.ts'
 import { parseProxy } from '../net/proxy-server.ts'
 import { formed, parsed } from './parsed.ts'
+import { tlsVersion } from './tls-version.ts'
 
 const path = z.string().min(1)
 const relay = parsed((text) => parseHostPort(text, { port: defaultTunnelPort }))
@@ -93,6 +94,7 @@ export const agentSchema = z
       .regex(/^(?:[0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)$/, 'expected a SHA-256 in hex or base64')
       .optional(),
     insecure_skip_verify: z.boolean().optional(),
+    tls_min_version: tlsVersion.optional(),
     /** `none`: not even what the environment says. */
     proxy: parsed((text) => {
       if (text !== 'none') parseProxy(text)

@@ -60,6 +60,7 @@ function settingsOf(given: RelayFile, tokens: readonly TokenEntry[] = []): Relay
     deny: given.deny ?? defaults.deny,
     proxyProtocolFrom: given.proxy_protocol_from ?? defaults.proxyProtocolFrom,
     ...(cert === undefined || key === undefined ? {} : { tls: { cert, key } }),
+    tlsMinVersion: given.tls_min_version ?? defaults.tlsMinVersion,
     ...(given.https_certs === undefined ? {} : { httpsCerts: given.https_certs }),
     httpsRedirect: given.https_redirect ?? defaults.httpsRedirect,
     ...(given.hsts === undefined ? {} : { hstsSeconds: given.hsts }),

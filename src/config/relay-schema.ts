@@ -9,6 +9,7 @@ import {
   parseDomain,
   parseListenAddress,
 } from './relay-settings.ts'
+import { tlsVersion } from './tls-version.ts'
 import { tokenHash, tokenList } from './token-schema.ts'
 
 const listenAddress = parsed(parseListenAddress)
@@ -78,6 +79,7 @@ export const relaySchema = z.strictObject({
   proxy_protocol_from: z.array(network).optional(),
   tls_cert: path.optional(),
   tls_key: path.optional(),
+  tls_min_version: tlsVersion.optional(),
   https_certs: certificatePlace.optional(),
   https_redirect: z.boolean().optional(),
   hsts: hsts.optional(),

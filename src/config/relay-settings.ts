@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
+import type { TlsVersion } from '../dataplane/types.ts'
 import { type HostPort, type PortRange, parseHostPort, validateHostname } from '../net/address.ts'
 import type { LogFormat } from '../observe/log.ts'
 
@@ -128,6 +129,8 @@ export interface RelaySettings {
   readonly httpsRedirect: boolean
   /** Answers over https tell browsers to use nothing else for so many seconds (RFC 6797). Absent: they don't. */
   readonly hstsSeconds?: number
+  /** The oldest TLS that agents and visitors may speak. */
+  readonly tlsMinVersion: TlsVersion
   readonly tokens: readonly TokenEntry[]
   /** More tokens, followed live; need not be there. */
   readonly tokensFile: string
@@ -203,6 +206,7 @@ export function defaultSettings(env: NodeJS.ProcessEnv = process.env): RelaySett
     deny: [],
     proxyProtocolFrom: [],
     httpsRedirect: false,
+    tlsMinVersion: 'TLSv1.2',
     tokens: [],
     tokensFile: join(defaultStateDir(env), tokensFileName),
     open: false,

@@ -260,6 +260,9 @@ export type TlsTrust =
   | { readonly kind: 'pin'; readonly sha256: readonly string[] }
   | { readonly kind: 'none' }
 
+/** Versions of TLS that are spoken. */
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
+
 /** TLS settings of either role. */
 export interface TlsCommonOptions {
   /**
@@ -268,7 +271,7 @@ export interface TlsCommonOptions {
    */
   readonly alpn?: readonly string[]
   /** Default `TLSv1.2`, of which only ECDHE with AEAD is spoken. */
-  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3'
+  readonly minVersion?: TlsVersion
   /** A slower handshake fails with ERR_TLS_TIMEOUT, ms. Default 10 000. */
   readonly handshakeTimeoutMs?: number
   /**

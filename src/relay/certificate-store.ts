@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import type { CertificateSource } from '../config/relay-settings.ts'
-import type { TlsOptions } from '../dataplane/types.ts'
+import type { TlsOptions, TlsVersion } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import { FolderWatch, type WatchTimes } from '../folder-watch.ts'
 import type { Logger } from '../observe/log.ts'
@@ -22,6 +22,8 @@ export interface CertificateStoreOptions {
   /** For visitors whose name none of the others is for, unless the place has a default. */
   readonly fallback: Certificate
   readonly log: Logger
+  /** The oldest TLS that visitors may speak. Default TLSv1.2. */
+  readonly minVersion?: TlsVersion
   readonly watch?: WatchTimes
 }
 
@@ -44,7 +46,7 @@ export class CertificateStore {
 
   constructor(options: CertificateStoreOptions) {
     this.#options = options
-    this.#fallback = serverCertificate(options.fallback)
+    this.#fallback = serverCertificate(options.fallback, options.minVersion)
   }
 
   /** Reads everything and follows it from then on. Rejects with ERR_CERTIFICATE at the first fault. */
@@ -124,7 +126,7 @@ export class CertificateStore {
       const pair = await readPair(source.cert, source.key)
       const old = known?.certificate
       if (old?.cert === pair.cert && old.key === pair.key) return { fingerprint: seen, certificate: old }
-      const certificate = serverCertificate(pair)
+      const certificate = serverCertificate(pair, this.#options.minVersion)
       this.#check(source, certificate)
       return { fingerprint: seen, certificate }
     } catch (error) {
@@ -155,9 +157,9 @@ export class CertificateStore {
   }
 }
 
-function serverCertificate({ cert, key }: Certificate): ServerCertificate {
+function serverCertificate({ cert, key }: Certificate, minVersion: TlsVersion = 'TLSv1.2'): ServerCertificate {
   // Many visitors never send close_notify.
-  const raw: TlsOptions = { role: 'server', cert, key, front: 'tls', truncation: 'fin' }
+  const raw: TlsOptions = { role: 'server', cert, key, front: 'tls', truncation: 'fin', minVersion }
   const parsed = new X509Certificate(cert)
   // Only the alternative names count, as in browsers (RFC 9525 section 6.3).
   const dns = [...(parsed.subjectAltName ?? '').matchAll(/(?:^|, )DNS:([^,"]+)/g)]

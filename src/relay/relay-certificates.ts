@@ -18,7 +18,12 @@ export class RelayCertificates {
   /** Reads, or makes, what the settings name, and follows it. Rejects with ERR_CERTIFICATE. */
   static async open(settings: RelaySettings, log: Logger): Promise<RelayCertificates> {
     const fallback = await loadCertificate(settings, log)
-    const fronts = await CertificateStore.open({ place: certificatePlace(settings), fallback, log })
+    const fronts = await CertificateStore.open({
+      place: certificatePlace(settings),
+      fallback,
+      log,
+      minVersion: settings.tlsMinVersion,
+    })
     try {
       const place = certificatePlace({ ...settings, httpsCerts: [] })
       return new RelayCertificates(

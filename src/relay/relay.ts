@@ -175,6 +175,7 @@ export class Relay {
     const tunnelPort = new TunnelPort({
       dataPlane,
       certificate: () => certificates.tunnel,
+      minVersion: settings.tlsMinVersion,
       login,
       sessions: this.#sessions,
       get maxHandshakes() {

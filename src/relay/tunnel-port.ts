@@ -1,4 +1,4 @@
-import type { DataPlane, Endpoint, TlsOptions } from '../dataplane/types.ts'
+import type { DataPlane, Endpoint, TlsOptions, TlsVersion } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import { formatAddress } from '../net/address.ts'
 import { AddressCount } from '../net/address-group.ts'
@@ -19,6 +19,8 @@ export interface TunnelPortOptions {
   readonly dataPlane: DataPlane
   /** The certificate of now; the same object as long as it doesn't change. */
   readonly certificate: () => Certificate
+  /** The oldest TLS that agents may speak. Default TLSv1.2. */
+  readonly minVersion?: TlsVersion
   readonly login: Login
   readonly sessions: ControlRegistry
   /** Connections whose first message has not come. */
@@ -117,7 +119,8 @@ export class TunnelPort {
     if (options === undefined) {
       const handshakeTimeoutMs = (this.#timeMs * step) / steps
       const { cert, key } = certificate
-      options = { role: 'server', cert, key, front: 'tunnel', truncation: 'reset', handshakeTimeoutMs }
+      const { minVersion = 'TLSv1.2' } = this.#options
+      options = { role: 'server', cert, key, front: 'tunnel', truncation: 'reset', handshakeTimeoutMs, minVersion }
       this.#tls.set(step, options)
     }
     return options

@@ -35,6 +35,20 @@ async function handshake(socket: Socket): Promise<tls.TLSSocket> {
   return session
 }
 
+it('an agent speaks no TLS older than it was told', async (t) => {
+  const relay = tls.createServer({ ...certificate, maxVersion: 'TLSv1.2' }).listen(0, '127.0.0.1')
+  t.after(() => relay.close())
+  await once(relay, 'listening')
+  const address = relay.address()
+  assert(address !== null && typeof address === 'object')
+  const failed = once(relay, 'tlsClientError')
+  const { log } = startAgent(t, address.port, tcpTunnel(1), { tlsMinVersion: 'TLSv1.3' })
+  const [error] = (await failed) as [NodeJS.ErrnoException]
+  assert.equal(error.code, 'ERR_SSL_UNSUPPORTED_PROTOCOL')
+  const { fields } = await log.line('agent.disconnected')
+  assert.match(String(fields['reason']), /no TLS version that is allowed/)
+})
+
 describe('an agent with a tunnel whose visitors speak TLS', () => {
   for (const [name, spec, lacks, says] of [
     ['tls', tlsTunnel(1), ['terminate'], /does not know tls tunnels/],

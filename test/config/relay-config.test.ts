@@ -47,6 +47,7 @@ tls_cert: certs/relay.crt
 tls_key: /etc/relay.key
 https_certs: certs/public
 https_redirect: true
+tls_min_version: 1.3
 hsts: 600
 token_sha256: [${other}]
 tokens:
@@ -104,6 +105,7 @@ limits:
       tls: { cert: join(folder, 'certs/relay.crt'), key: '/etc/relay.key' },
       httpsCerts: join(folder, 'certs/public'),
       httpsRedirect: true,
+      tlsMinVersion: 'TLSv1.3',
       hstsSeconds: 600,
       tokens: [
         {

@@ -99,6 +99,15 @@ describe('the https front', () => {
     assert.match(await namesAt(bed.port('tunnel'), 'other.example'), /DNS:localhost/)
   })
 
+  it('speaks no TLS older than the settings allow, nor does the tunnel port', async (t) => {
+    const bed = await RelayBed.start(t, { tlsMinVersion: 'TLSv1.3' })
+    for (const role of ['https', 'tunnel'] as const) {
+      const options = { servername: 'localhost', maxVersion: 'TLSv1.2' } as const
+      assert.equal(await failure(bed.port(role), options), 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', role)
+      assert.match(await namesAt(bed.port(role), 'localhost'), /DNS:localhost/)
+    }
+  })
+
   it('a name that is nobody’s gets the alert unrecognized_name, and a clean end', async (t) => {
     const bed = await RelayBed.start(t)
     assert.equal(await failure(bed.port('https'), { servername: 'nobody.example' }), 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME')
