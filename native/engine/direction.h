@@ -25,8 +25,10 @@ class Direction {
  public:
   enum class Outcome : uint8_t { Blocked, Again, Ended, SourceFailed, SinkFailed };
 
-  // Bytes filled in one visit before the next join gets its turn.
-  static constexpr uint64_t kBudget = 512 << 10;
+  // Bytes filled in one visit before the next join gets its turn. A pipe's worth: the kernel grows a receive buffer by
+  // what is taken out of it at once (tcp_rcv_space_adjust), and where it stays full, each byte is sent at the moment
+  // when room is made, on a loopback by the thread that makes it.
+  static constexpr uint64_t kBudget = 1 << 20;
   // The same where each byte is encrypted, which takes twice as long.
   static constexpr uint64_t kTlsBudget = 256 << 10;
 
