@@ -3,11 +3,14 @@ import { MillraceError } from '../errors.ts'
 import { encodeMessage } from '../wire/codec.ts'
 import type { Carriers, OnCarrier, Passenger, Waiter } from './carriers.ts'
 import { Demand } from './demand.ts'
+import { IdleProxies } from './idle-proxies.ts'
 
 /** Settings of a {@link ProxyPool}. */
 export interface ProxyPoolOptions {
   /** Most proxy connections that wait for visitors. */
   readonly limit: number
+  /** Fewest that do, once they are open. Default 1. */
+  readonly floor?: number
   /** Most visitors that wait for proxy connections. */
   readonly waiters: number
   /** How long a visitor waits, ms. */
@@ -21,10 +24,15 @@ export interface ProxyPoolOptions {
   readonly request: (count: number) => void
   /** True while plain proxy connections are good for all tunnels of this agent. Default never. */
   readonly plainServesAll?: () => boolean
+  /** A monotonic clock in ms. Default `performance.now`. */
+  readonly now?: () => number
 }
 
 /** A request that brought no proxy connection for so long is taken for lost, ms. */
 const lostAfterMs = 5_000
+
+/** What is more than the need and has waited for so long is let go, ms. */
+const idleMs = 60_000
 
 /**
  * While nobody waits, the pool is refilled once this share of its reserve is gone: one message, and one wake-up of the
@@ -35,30 +43,32 @@ const refillShare = 0.25
 /**
  * The proxy connections of one agent that wait for visitors, and the visitors that wait for proxy connections; one of
  * the two is always empty. Plain connections serve only tunnels that allow them, so the two kinds lie apart.
- * Dead connections leave at once and are never handed out. The youngest is handed out first: it is the one that a
- * middlebox has least likely forgotten. Each serves one visitor: whoever gets one has `StartProxy` written on it.
+ * How many are kept follows demand. Each serves one visitor: whoever gets one has `StartProxy` written on it.
  */
 export class ProxyPool implements Carriers {
   readonly #options: ProxyPoolOptions
-  /** Oldest first. */
-  readonly #encrypted: Endpoint[] = []
-  readonly #plain: Endpoint[] = []
+  readonly #encrypted = new IdleProxies()
+  readonly #plain = new IdleProxies()
   /** In order of arrival, which is the order of their deadlines too. */
   readonly #waiters = new Set<Waiter>()
   /** When each request that is still open was sent, oldest first. */
   readonly #requested: number[] = []
-  readonly #demand = new Demand()
+  readonly #demand: Demand
+  readonly #now: () => number
   #timer: NodeJS.Timeout | undefined
   #refillPlanned = false
   #closed = false
 
   constructor(options: ProxyPoolOptions) {
+    const { floor = 1, now = () => performance.now() } = options
     this.#options = options
+    this.#now = now
+    this.#demand = new Demand({ floor, now })
   }
 
   /** Proxy connections that wait. */
   get idle(): number {
-    return this.#encrypted.length + this.#plain.length
+    return this.#encrypted.size + this.#plain.size
   }
 
   /** Visitors that wait. */
@@ -77,7 +87,7 @@ export class ProxyPool implements Carriers {
       return undefined
     }
     this.#demand.count()
-    const proxy = (passenger.plainAllowed ? this.#plain.pop() : undefined) ?? this.#encrypted.pop()
+    const proxy = (passenger.plainAllowed ? this.#plain.take() : undefined) ?? this.#encrypted.take()
     if (proxy !== undefined) {
       this.#planRefill()
       handOver(proxy, passenger, onCarrier)
@@ -88,7 +98,7 @@ export class ProxyPool implements Carriers {
       onCarrier(new MillraceError('ERR_POOL_FULL', `${waiters}`))
       return undefined
     }
-    const waiter = { onCarrier, passenger, deadline: performance.now() + waiterTimeoutMs }
+    const waiter = { onCarrier, passenger, deadline: this.#now() + waiterTimeoutMs }
     this.#waiters.add(waiter)
     this.#timer ??= setTimeout(this.#expireWaiters, waiterTimeoutMs)
     this.#planRefill()
@@ -104,8 +114,10 @@ export class ProxyPool implements Carriers {
    * the caller still owns it.
    */
   offer(proxy: Endpoint): boolean {
-    this.#requested.shift()
+    const now = this.#now()
+    const askedAt = this.#requested.shift()
     if (this.#closed) return false
+    if (askedAt !== undefined) this.#demand.opened(now - askedAt)
     for (const waiter of this.#waiters) {
       if (!proxy.encrypted && !waiter.passenger.plainAllowed) continue
       this.#waiters.delete(waiter)
@@ -115,28 +127,19 @@ export class ProxyPool implements Carriers {
     }
     if (this.idle >= this.#options.limit) return false
     const kind = proxy.encrypted ? this.#encrypted : this.#plain
-    kind.push(proxy)
-    proxy.onClosed(() => {
-      const index = kind.indexOf(proxy)
-      // A visitor has it.
-      if (index === -1) return
-      kind.splice(index, 1)
-      // The next visitor or tick asks for another: at once, an agent that drops each one would keep us spinning.
-      proxy.destroy()
-    })
+    kind.add(proxy, now)
     return true
   }
 
   /** To be called about once a second: forgets lost requests, lets go what nobody needs any more, asks for more. */
   tick(): void {
-    const lost = performance.now() - lostAfterMs
-    while (this.#requested[0] !== undefined && this.#requested[0] < lost) this.#requested.shift()
+    const now = this.#now()
+    while (this.#requested[0] !== undefined && this.#requested[0] < now - lostAfterMs) this.#requested.shift()
     this.#demand.tick()
-    // Twice the need is kept, so that a pool does not breathe in and out with each tick.
-    for (let surplus = this.idle - 2 * this.#demand.spare(this.#options.limit); surplus > 0; surplus--) {
-      const proxy = this.#encrypted.shift() ?? this.#plain.shift()
-      proxy?.destroy()
-    }
+    const spare = this.#demand.spare(this.#options.limit)
+    // Twice the need is kept for a while, so that a pool does not breathe in and out with each tick.
+    while (this.idle > 2 * spare && this.#drop());
+    while (this.idle > spare && this.#drop(now - idleMs));
     this.#refill(false)
   }
 
@@ -147,9 +150,18 @@ export class ProxyPool implements Carriers {
     const waiters = [...this.#waiters]
     this.#waiters.clear()
     for (const { onCarrier } of waiters) onCarrier(new MillraceError('ERR_POOL_CLOSED'))
-    for (const kind of [this.#encrypted, this.#plain]) {
-      for (const proxy of kind.splice(0)) proxy.destroy()
-    }
+    this.#encrypted.clear()
+    this.#plain.clear()
+  }
+
+  /** Those that fewer tunnels can use go first. */
+  #drop(before?: number): boolean {
+    const kinds = this.#plainServesAll ? [this.#encrypted, this.#plain] : [this.#plain, this.#encrypted]
+    return kinds.some((kind) => kind.drop(before))
+  }
+
+  get #plainServesAll(): boolean {
+    return this.#options.plainServesAll?.() === true
   }
 
   /** One request for all visitors of a turn: they come in batches. */
@@ -165,21 +177,21 @@ export class ProxyPool implements Carriers {
   /** `batched`: not for a few, unless somebody waits for them. */
   #refill(batched: boolean): void {
     if (this.#closed) return
-    const { limit, maxRequested, plainServesAll, request } = this.#options
+    const { limit, maxRequested, request } = this.#options
     const spare = this.#demand.spare(limit)
-    const useful = this.#encrypted.length + (plainServesAll?.() === true ? this.#plain.length : 0)
+    const useful = this.#encrypted.size + (this.#plainServesAll ? this.#plain.size : 0)
     const wanted = this.#waiters.size + spare - useful
     const missing = Math.min(wanted, maxRequested) - this.#requested.length
     if (missing <= 0) return
     if (batched && this.#waiters.size === 0 && missing < spare * refillShare) return
-    const now = performance.now()
+    const now = this.#now()
     for (let i = 0; i < missing; i++) this.#requested.push(now)
     request(missing)
   }
 
   readonly #expireWaiters = (): void => {
     this.#timer = undefined
-    const now = performance.now()
+    const now = this.#now()
     for (const waiter of this.#waiters) {
       // Timers may fire a fraction of a millisecond early.
       const left = waiter.deadline - now

@@ -11,6 +11,8 @@ const startProxy: StartProxy = { type: 'StartProxy', Url: 'tcp://x:1', ClientAdd
 
 class Bed {
   readonly requests: number[] = []
+  /** The pool's clock, ms. */
+  now = 0
   readonly pool: ProxyPool
 
   constructor(t: TestContext, options: Partial<ProxyPoolOptions> = {}) {
@@ -20,6 +22,7 @@ class Bed {
       waiterTimeoutMs: 10_000,
       maxRequested: 100,
       request: (count) => this.requests.push(count),
+      now: () => this.now,
       ...options,
     })
     t.after(() => this.pool.close())
@@ -29,6 +32,17 @@ class Bed {
     const proxy = new FakeEndpoint(encrypted)
     assert(this.pool.offer(proxy))
     return proxy
+  }
+
+  /** A second passes. */
+  second(): void {
+    this.now += 1000
+    this.pool.tick()
+  }
+
+  /** All that was asked for. */
+  get requested(): number {
+    return this.requests.reduce((sum, count) => sum + count, 0)
   }
 
   carry(plainAllowed: boolean, onCarrier: OnCarrier): Waiter | undefined {
@@ -75,7 +89,7 @@ describe('ProxyPool', () => {
   it('refills a reserve by quarters while nobody waits', async (t) => {
     const bed = new Bed(t)
     for (let i = 0; i < 8; i++) bed.pool.cancel(bed.waiter())
-    bed.pool.tick()
+    bed.second()
     for (let i = 0; i < 8; i++) bed.offer()
     bed.requests.length = 0
     bed.take()
@@ -150,7 +164,7 @@ describe('ProxyPool', () => {
   })
 
   it('tells visitors when their time is up, one by one', async (t) => {
-    const bed = new Bed(t, { waiterTimeoutMs: 30 })
+    const bed = new Bed(t, { waiterTimeoutMs: 30, now: () => performance.now() })
     const first = bed.take()
     await new Promise((resolve) => setTimeout(resolve, 15))
     const codes: string[] = []
@@ -212,21 +226,44 @@ describe('ProxyPool', () => {
     assert.deepEqual(bed.take(), ['ERR_POOL_CLOSED'])
   })
 
-  it('keeps a reserve as large as the busiest second of late, and lets it go later', async (t) => {
+  it('keeps a reserve for a burst like the last one, and lets it go later', async (t) => {
     const bed = new Bed(t, { limit: 8, waiters: 100 })
     for (let i = 0; i < 6; i++) bed.take()
     await turn()
     for (let i = 0; i < 7; i++) bed.offer()
     assert.equal(bed.pool.idle, 1)
-    bed.pool.tick()
-    assert.equal(
-      bed.requests.reduce((sum, count) => sum + count, 0),
-      6 + 6,
-    )
+    bed.second()
+    assert.equal(bed.requested, 6 + 6)
     for (let i = 0; i < 5; i++) bed.offer()
     assert.equal(bed.pool.idle, 6)
-    for (let i = 0; i < 20; i++) bed.pool.tick()
+    // At once a part of what is more than twice the need, after a minute the rest.
+    for (let i = 0; i < 20; i++) bed.second()
     assert.equal(bed.pool.idle, 2)
-    bed.pool.close()
+    for (let i = 0; i < 45; i++) bed.second()
+    assert.equal(bed.pool.idle, 1)
+    assert.equal(bed.requested, 6 + 6)
+  })
+
+  it('keeps its floor without any visitor, and never more than its limit', (t) => {
+    const bed = new Bed(t, { limit: 8, floor: 3, waiters: 100 })
+    bed.pool.open()
+    assert.deepEqual(bed.requests, [3])
+    for (let i = 0; i < 3; i++) bed.offer()
+    for (let i = 0; i < 300; i++) bed.second()
+    assert.equal(bed.pool.idle, 3)
+    for (let i = 0; i < 3; i++) bed.take()
+    for (let i = 0; i < 50; i++) bed.pool.cancel(bed.waiter())
+    bed.requests.length = 0
+    bed.second()
+    assert.equal(bed.requested, 8)
+  })
+
+  it('asks again for what did not come within 5 s', (t) => {
+    const bed = new Bed(t)
+    bed.pool.open()
+    for (let i = 0; i < 5; i++) bed.second()
+    assert.deepEqual(bed.requests, [1])
+    bed.second()
+    assert.deepEqual(bed.requests, [1, 1])
   })
 })
