@@ -105,6 +105,15 @@ const catalogue = {
   ERR_POOL_CLOSED: 'the agent is gone',
   ERR_JOIN_LIMIT: 'limits.joins_per_tunnel: {detail} visitors are connected',
   ERR_RELAY_FULL: 'limits.joins: {detail} visitors are connected to all tunnels together',
+  // Limits and lists, continued: the rates and counts of single addresses, and what an agent's own tunnels keep out.
+  ERR_ADDRESS_SESSIONS: 'limits.sessions_per_address: {detail} agents of this address are connected',
+  ERR_ADDRESS_JOINS: 'limits.joins_per_address: {detail} visitors of this address are connected',
+  ERR_CONNECTION_RATE:
+    'limits.failed_handshake_rate: more than {detail} connections a second of this address came to nothing',
+  ERR_VISITOR_RATE: 'limits.visitor_rate: more than {detail} visitors a second come from this address',
+  ERR_CONTROL_RATE: 'limits.control_message_rate: the agent sends more than {detail} messages a second',
+  ERR_RELAY_TUNNELS: 'this relay has {detail} tunnels, and may have no more',
+  ERR_TUNNEL_DENIED: 'the tunnel lets nobody come from there (its allow, deny)',
   ERR_HANDOVER: 'the sockets could not be handed over: {detail}',
   ERR_ACTIVATION: 'socket activation: {detail}',
   ERR_CONFIG: '{detail}',
@@ -120,6 +129,8 @@ const catalogue = {
     "the relay's certificate is not trusted: {detail}; pass its CA with --ca FILE, or dial the name that it was made for",
   ERR_AGENT_PROTOCOL: 'the relay does not follow the protocol: {detail}',
   ERR_AGENT_STOPPED: 'the agent was stopped',
+  ERR_AGENT_WAITING: 'limits.waiting: the relay asks for more than {detail} proxy connections at once',
+  ERR_AGENT_VISITORS: 'limits.visitors: {detail} visitors are connected',
 } as const
 
 /** Every code that millrace can give an error. */

@@ -4,7 +4,7 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import type { Contender, Context, Running } from '../lib/contender.ts'
 import { cli } from './millrace.ts'
-import { makeCertificate, makeToken, startPair, writeLines } from './tunnel-parts.ts'
+import { makeCertificate, makeToken, startPair, writeLines, writeRelayConfig } from './tunnel-parts.ts'
 
 const name = 'bench.localhost'
 /** How long a tunnel may take to come up, ms. */
@@ -20,13 +20,14 @@ async function millrace(context: Context, plain: boolean): Promise<Running> {
   const common = ['--log-level', 'error']
   const relay = ['--tunnel-addr', address, '--http-addr', `${host}:${web}`, '--domain', 'localhost']
   const files = ['--state-dir', join(folder, 'state'), '--tls-cert', certificate, '--tls-key', key]
+  const config = ['--config', writeRelayConfig(context)]
   const known = ['--token-sha256', sha256, ...(plain ? ['--allow-plain'] : [])]
   const agent = [`${backend.host}:${backend.port}`, '--relay', address, '--subdomain', 'bench', '--ca', certificate]
   const ours = Object.entries(process.env).filter(([variable]) => variable.startsWith('MILLRACE_'))
   const { pids } = await startPair(
     context,
     { control, tunnel: web },
-    [process.execPath, cli, 'relay', ...relay, ...files, ...known, ...common],
+    [process.execPath, cli, 'relay', ...config, ...relay, ...files, ...known, ...common],
     [process.execPath, cli, 'http', ...agent, ...(plain ? ['--plain'] : []), ...common],
     { ...Object.fromEntries(ours), MILLRACE_TOKEN: token },
   )

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Contender, Context, Running } from '../lib/contender.ts'
-import { makeCertificate, makeToken, startPair } from './tunnel-parts.ts'
+import { makeCertificate, makeToken, startPair, writeRelayConfig } from './tunnel-parts.ts'
 
 /** Our command line, as built. */
 export const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
@@ -20,13 +20,14 @@ async function millrace(context: Context, plain: boolean): Promise<Running> {
   const address = `${host}:${control}`
   const common = ['--log-level', 'error']
   const relay = ['--tunnel-addr', address, '--domain', 'millrace.localhost', '--token-sha256', sha256]
+  const config = ['--config', writeRelayConfig(context)]
   const files = ['--state-dir', join(folder, 'state'), '--tls-cert', certificate, '--tls-key', key]
   const agent = [`${backend.host}:${backend.port}`, '--relay', address, '--remote-port', String(tunnel)]
   const ours = Object.entries(process.env).filter(([name]) => name.startsWith('MILLRACE_'))
   return startPair(
     context,
     { control, tunnel },
-    [process.execPath, cli, 'relay', ...relay, ...files, ...(plain ? ['--allow-plain'] : []), ...common],
+    [process.execPath, cli, 'relay', ...config, ...relay, ...files, ...(plain ? ['--allow-plain'] : []), ...common],
     [process.execPath, cli, 'tcp', ...agent, '--ca', certificate, ...(plain ? ['--plain'] : []), ...common],
     { ...Object.fromEntries(ours), MILLRACE_TOKEN: token },
   )

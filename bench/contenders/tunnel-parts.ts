@@ -18,6 +18,12 @@ export function writeLines(context: Context, name: string, lines: readonly strin
   return file
 }
 
+/** Settings for our relay without limits on how fast one address comes, as all of the load has one. Returns the path. */
+export function writeRelayConfig(context: Context, limits: readonly string[] = []): string {
+  const most = ['visitor_rate', 'failed_handshake_rate', 'joins_per_address'].map((key) => `${key}: 1000000`)
+  return writeLines(context, 'relay.yaml', ['limits:', ...[...most, ...limits].map((line) => `  ${line}`)])
+}
+
 /** The process of a contender. Throws if it could not be started. */
 export function pidOf(child: ChildProcess): number {
   if (child.pid === undefined) throw new Error(`${child.spawnfile} did not start`)

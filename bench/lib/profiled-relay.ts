@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { makeToken } from '../contenders/tunnel-parts.ts'
+import { makeToken, writeRelayConfig } from '../contenders/tunnel-parts.ts'
 import type { Context } from './contender.ts'
 
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
@@ -77,7 +77,19 @@ export async function startProfiledRelay(
   const sha256 = createHash('sha256').update(token).digest('hex')
   const state = join(folder, 'state')
   const settings = ['--tunnel-addr', address, '--http-addr', `${host}:${httpPort}`, '--domain', domain, '--allow-plain']
-  const relay = [process.execPath, cli, 'relay', ...settings, '--token-sha256', sha256, '--state-dir', state, ...common]
+  const config = ['--config', writeRelayConfig(context)]
+  const relay = [
+    process.execPath,
+    cli,
+    'relay',
+    ...config,
+    ...settings,
+    '--token-sha256',
+    sha256,
+    '--state-dir',
+    state,
+    ...common,
+  ]
   const [command = '', ...words] = wrap(relay)
   const profiler = context.spawn(command, words, { stdio: ['ignore', 'inherit', 'inherit'], env })
   await context.awaitPort(control)

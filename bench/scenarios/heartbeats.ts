@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { cli } from '../contenders/millrace.ts'
-import { type Certificate, makeCertificate, pidOf, writeLines } from '../contenders/tunnel-parts.ts'
+import { type Certificate, makeCertificate, pidOf, writeRelayConfig } from '../contenders/tunnel-parts.ts'
 import type { Context } from '../lib/contender.ts'
 import { type Lines, linesOf } from '../lib/lines.ts'
 import { Place } from '../lib/place.ts'
@@ -28,7 +28,7 @@ export async function startRelay(
   const control = await context.freePort()
   const files = ['--state-dir', join(context.folder, 'state'), '--tls-cert', certificate, '--tls-key', key]
   const address = ['--tunnel-addr', `${context.host}:${control}`, '--domain', 'millrace.localhost']
-  const config = writeLines(context, 'relay.yaml', ['limits:', `  sessions: ${most}`])
+  const config = writeRelayConfig(context, [`sessions: ${most}`, `sessions_per_address: ${most}`])
   const env = { PATH: process.env['PATH'], HOME: context.folder, MILLRACE_DATAPLANE: mode }
   const open = ['relay', '--config', config, ...address, '--open', ...files, ...words, '--log-level', 'error']
   const relay = context.spawn(process.execPath, [cli, ...open], { env })

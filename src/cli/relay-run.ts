@@ -69,7 +69,7 @@ async function openControl(
   const up = (): number => Math.round((Date.now() - startedAt) / 1000)
   const handlers = {
     reload: async () => ({ ok: true, ...(await follower.reload()) }),
-    status: () => ({ ok: true, pid: process.pid, up_s: up(), ...relay.counts }),
+    status: () => ({ ok: true, pid: process.pid, up_s: up(), ...relay.counts, ...relay.refusals.metrics }),
   }
   try {
     return await ControlServer.open({ path: controlSocket, handlers, log })

@@ -1,10 +1,11 @@
 import { dirname, join, resolve } from 'node:path'
 import { MillraceError } from '../errors.ts'
+import { limitsFrom } from '../limits/limit.ts'
+import { relayLimits } from '../limits/relay.ts'
 import type { RelayFile } from './relay-schema.ts'
 import {
   controlSocketName,
   defaultSettings,
-  type RelayLimits,
   type RelaySettings,
   type TokenEntry,
   tokensFileName,
@@ -73,35 +74,13 @@ function settingsOf(given: RelayFile, tokens: readonly TokenEntry[] = []): Relay
     logFormat: given.log_format ?? defaults.logFormat,
     drainTimeoutMs: given.drain_timeout === undefined ? defaults.drainTimeoutMs : given.drain_timeout * 1000,
     nameGraceMs: given.name_grace === undefined ? defaults.nameGraceMs : given.name_grace * 1000,
-    limits: limitsOf(given.limits, defaults.limits),
+    limits: limitsFrom(relayLimits, given.limits),
   }
 }
 
 /** Hashes without a name are named after their first digits. */
 function namelessTokens({ token_sha256 = [] }: RelayFile): readonly TokenEntry[] {
   return token_sha256.map((sha256) => ({ name: `sha256:${sha256.slice(0, 8)}`, sha256 }))
-}
-
-function limitsOf(given: RelayFile['limits'], defaults: RelayLimits): RelayLimits {
-  return {
-    sessions: given?.sessions ?? defaults.sessions,
-    tunnelsPerSession: given?.tunnels_per_session ?? defaults.tunnelsPerSession,
-    pool: given?.pool ?? defaults.pool,
-    waiters: given?.waiters ?? defaults.waiters,
-    waiterTimeoutMs: given?.waiter_timeout_ms ?? defaults.waiterTimeoutMs,
-    handshakes: given?.handshakes ?? defaults.handshakes,
-    handshakesPerAddress: given?.handshakes_per_address ?? defaults.handshakesPerAddress,
-    joinsPerTunnel: given?.joins_per_tunnel ?? defaults.joinsPerTunnel,
-    joins: given?.joins ?? defaults.joins,
-    headBytes: given?.head_bytes ?? defaults.headBytes,
-    clientHelloBytes: given?.client_hello_bytes ?? defaults.clientHelloBytes,
-    proxyHeaderMs: given?.proxy_header_ms ?? defaults.proxyHeaderMs,
-    pendingVisitors: given?.pending_visitors ?? defaults.pendingVisitors,
-    pendingPerAddress: given?.pending_per_address ?? defaults.pendingPerAddress,
-    remembered: given?.remembered ?? defaults.remembered,
-    loginFailures: given?.login_failures ?? defaults.loginFailures,
-    loginAddresses: given?.login_addresses ?? defaults.loginAddresses,
-  }
 }
 
 function withoutUndefined<T extends object>(object: T): Partial<T> {

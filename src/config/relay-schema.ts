@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import { relayLimits } from '../limits/relay.ts'
 import { parsePortRange } from '../net/address.ts'
 import { parseNetworks } from '../net/networks.ts'
+import { limitsSchema } from './limits-schema.ts'
 import { formed, parsed } from './parsed.ts'
 import {
   defaultHstsSeconds,
@@ -39,30 +41,6 @@ const hsts = formed(
   (value) => (value === true ? defaultHstsSeconds : value === false ? undefined : value),
   z.int().min(0).max(maxHstsSeconds).optional(),
 )
-const count = z.int().min(1).max(1_000_000)
-const ms = z.int().min(1).max(3_600_000)
-
-const limits = z.strictObject({
-  sessions: count.optional(),
-  tunnels_per_session: count.optional(),
-  pool: count.optional(),
-  waiters: count.optional(),
-  waiter_timeout_ms: ms.optional(),
-  handshakes: count.optional(),
-  handshakes_per_address: count.optional(),
-  joins_per_tunnel: count.optional(),
-  joins: count.optional(),
-  head_bytes: z.int().min(1024).max(1_048_576).optional(),
-  // An endpoint can be looked into for 64 KiB.
-  client_hello_bytes: z.int().min(512).max(65_536).optional(),
-  proxy_header_ms: ms.optional(),
-  pending_visitors: count.optional(),
-  pending_per_address: count.optional(),
-  remembered: count.optional(),
-  login_failures: count.optional(),
-  login_addresses: count.optional(),
-})
-
 /** The relay's config file: the long flags with `_` for `-`, and what has no flag. Unknown keys are errors. */
 export const relaySchema = z.strictObject({
   tunnel_addr: listenAddress.optional(),
@@ -99,7 +77,7 @@ export const relaySchema = z.strictObject({
   drain_timeout: z.number().min(0).max(86_400).optional(),
   /** Seconds. */
   name_grace: z.number().min(0).max(86_400).optional(),
-  limits: limits.optional(),
+  limits: limitsSchema(relayLimits).optional(),
 })
 
 /** What a valid config file says. */

@@ -2,8 +2,11 @@ import { isIP } from 'node:net'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import type { TlsVersion } from '../dataplane/types.ts'
+import { defaultLimits, type RelayLimits } from '../limits/relay.ts'
 import { type HostPort, type PortRange, parseHostPort, validateHostname } from '../net/address.ts'
 import type { LogFormat } from '../observe/log.ts'
+
+export { defaultLimits, type RelayLimits } from '../limits/relay.ts'
 
 /** What a token may open tunnels for. */
 export const tokenProtocols = ['http', 'https', 'tcp', 'tls'] as const
@@ -62,47 +65,6 @@ export interface CertificateSource {
   readonly key: string
 }
 
-/** What peers may make the relay hold or wait for. Each is a key below `limits:` in the config file. */
-export interface RelayLimits {
-  /** Agents connected at once. Beyond: ERR_SESSION_LIMIT, the connection is closed and the agent tries again. */
-  readonly sessions: number
-  /** Tunnels of one agent. Beyond: ERR_TUNNEL_LIMIT. */
-  readonly tunnelsPerSession: number
-  /** Proxy connections of one agent that wait for visitors. Beyond: ERR_POOL_LIMIT, the newest is closed. */
-  readonly pool: number
-  /** Visitors of one agent that wait for a proxy connection. Beyond: ERR_POOL_FULL (HTTP 503, TCP reset). */
-  readonly waiters: number
-  /** How long such a visitor waits, ms. Then: ERR_POOL_TIMEOUT (HTTP 504, TCP reset). */
-  readonly waiterTimeoutMs: number
-  /** Connections to the tunnel port whose first message hasn't come. Beyond: ERR_HANDSHAKE_LIMIT, the newest is reset. */
-  readonly handshakes: number
-  /** Of these, from one address (IPv6: one /64). Beyond: ERR_ADDRESS_LIMIT, the newest is reset. */
-  readonly handshakesPerAddress: number
-  /** Visitors of one tunnel at once. Beyond: ERR_JOIN_LIMIT (HTTP 503, TCP reset). */
-  readonly joinsPerTunnel: number
-  /** Visitors of all tunnels at once. Beyond: ERR_RELAY_FULL (HTTP 503, TCP reset). */
-  readonly joins: number
-  /** Bytes of an HTTP request's head. Beyond: 431. */
-  readonly headBytes: number
-  /** Bytes of a visitor's ClientHello. Beyond: ERR_CLIENT_HELLO_TOO_LARGE, an alert. At most 64 KiB. */
-  readonly clientHelloBytes: number
-  /** How long a trusted balancer may take to send a PROXY protocol header, ms. Then: ERR_PROXY_PROTOCOL, a reset. */
-  readonly proxyHeaderMs: number
-  /** Visitors of a front (HTTP: before their request is joined; https: in the handshake). Beyond: 503, or a reset. */
-  readonly pendingVisitors: number
-  /** Of these, from one address (IPv6: one /64). Beyond: ERR_ADDRESS_LIMIT, 503 or a reset. */
-  readonly pendingPerAddress: number
-  /** Addresses remembered for agents that come back; the least recently used is forgotten first. */
-  readonly remembered: number
-  /**
-   * Failed logins of one address (IPv6: one /64) before it has to wait, from 1 s up to 5 minutes. Logins meanwhile:
-   * ERR_LOGIN_BACKOFF, the connection is closed.
-   */
-  readonly loginFailures: number
-  /** Addresses whose failed logins are counted; the one that failed longest ago is forgotten first. */
-  readonly loginAddresses: number
-}
-
 /** Everything that the operator can say about a relay. */
 export interface RelaySettings {
   readonly tunnelAddr: HostPort
@@ -150,27 +112,6 @@ export interface RelaySettings {
    */
   readonly nameGraceMs: number
   readonly limits: RelayLimits
-}
-
-/** The limits when nothing is said. */
-export const defaultLimits: RelayLimits = {
-  sessions: 1024,
-  tunnelsPerSession: 64,
-  pool: 64,
-  waiters: 1024,
-  waiterTimeoutMs: 10_000,
-  handshakes: 1024,
-  handshakesPerAddress: 768,
-  joinsPerTunnel: 16_384,
-  joins: 65_536,
-  headBytes: 32 * 1024,
-  clientHelloBytes: 16_384,
-  proxyHeaderMs: 5_000,
-  pendingVisitors: 4096,
-  pendingPerAddress: 3072,
-  remembered: 10_000,
-  loginFailures: 5,
-  loginAddresses: 10_000,
 }
 
 /** What `hsts` means without a number, seconds: a year, as browsers' preload lists ask for. */

@@ -1,3 +1,6 @@
+import { fixed } from '../limits/fixed.ts'
+import { defaultLimits, type RelayLimits } from '../limits/relay.ts'
+
 /**
  * What a visitor may make the HTTP front hold or wait for. Every dimension that the visitor controls has a bound here;
  * what lies beyond it is refused with the status named.
@@ -15,6 +18,8 @@ export interface HttpLimits {
   readonly headIdleMs: number
   /** ms for the whole first head, so that one byte every few seconds does not hold a connection for hours. Then: 408. */
   readonly headTotalMs: number
+  /** Bytes a second that a first head must come with, on average since it was awaited, once `headIdleMs` have passed. Then: 408. */
+  readonly headMinRate: number
   /** Bytes of a chunk-size line with its extensions; signed uploads need about 90. Beyond: the join is aborted. */
   readonly chunkLineBytes: number
   /** Bytes of the trailer section of a chunked body. Beyond: the join is aborted. */
@@ -25,19 +30,30 @@ export interface HttpLimits {
   readonly pendingPerAddress: number
   /** ms that a service may take to answer a WebSocket handshake. Then: 504. */
   readonly upgradeMs: number
+  /** ms without a byte on either side of a join that is no WebSocket. Then: it ends as `idle`. */
+  readonly idleMs: number
+}
+
+/** What the relay's limits are for its HTTP fronts. */
+export function httpLimits(limits: RelayLimits): HttpLimits {
+  const { chunkLineBytes, headBytes, headIdleMs, headMinRate, headTotalMs } = limits
+  const { pendingPerAddress, targetBytes, trailerBytes, upgradeMs } = limits
+  return {
+    headBytes,
+    fields: limits.headFields,
+    targetBytes,
+    methodBytes: fixed.methodBytes,
+    headIdleMs,
+    headTotalMs,
+    headMinRate,
+    chunkLineBytes,
+    trailerBytes,
+    pending: limits.pendingVisitors,
+    pendingPerAddress,
+    upgradeMs,
+    idleMs: limits.httpIdleMs,
+  }
 }
 
 /** The limits used when a caller gives none. */
-export const defaultHttpLimits: HttpLimits = {
-  headBytes: 32 * 1024,
-  fields: 100,
-  targetBytes: 8 * 1024,
-  methodBytes: 32,
-  headIdleMs: 10_000,
-  headTotalMs: 30_000,
-  chunkLineBytes: 1024,
-  trailerBytes: 8 * 1024,
-  pending: 4096,
-  pendingPerAddress: 3072,
-  upgradeMs: 60_000,
-}
+export const defaultHttpLimits: HttpLimits = httpLimits(defaultLimits)

@@ -7,6 +7,11 @@ export const pageTexts = {
     status: 401,
     message: 'This tunnel asks for a user name and a password.',
   },
+  denied: {
+    status: 403,
+    message: 'This tunnel lets nobody come from your address.',
+    advice: 'If the tunnel is yours, look at its allow and deny lists.',
+  },
   misdirected: {
     status: 421,
     message: 'The TLS of this connection was set up for another host.',

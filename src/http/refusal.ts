@@ -1,7 +1,7 @@
 import { MillraceError } from '../errors.ts'
 
 /** The statuses of the answers that millrace itself gives to visitors. */
-export type PageStatus = 308 | 400 | 401 | 404 | 408 | 413 | 414 | 421 | 431 | 500 | 501 | 502 | 503 | 504 | 505
+export type PageStatus = 308 | 400 | 401 | 403 | 404 | 408 | 413 | 414 | 421 | 431 | 500 | 501 | 502 | 503 | 504 | 505
 
 const statuses: Readonly<Record<string, PageStatus>> = {
   ERR_HTTP_SYNTAX: 400,

@@ -6,6 +6,8 @@ import { ipToBytes } from './ip-bytes.ts'
  * Zones are ignored; what is no IP address (unix peers) counts as itself.
  */
 export function addressGroup(host: string): string {
+  // By far the most of them, and asked for with each visitor.
+  if (!host.includes(':')) return host
   const address = host.replace(/%.*$/s, '').replace(/^::ffff:(?=\d+\.)/i, '')
   return isIP(address) === 6 ? ipToBytes(address).subarray(0, 8).toString('hex') : address
 }

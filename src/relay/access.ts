@@ -1,20 +1,24 @@
-import type { RelaySettings } from '../config/relay-settings.ts'
 import type { Address } from '../dataplane/types.ts'
 import { type Networks, parseNetworks } from '../net/networks.ts'
 
-/** Whom the relay lets come near it. */
-export type AccessSettings = Pick<RelaySettings, 'allow' | 'deny'>
+/** Whom the relay, or a tunnel, lets come near it: networks in CIDR notation. */
+export interface AccessLists {
+  /** Empty: all. */
+  readonly allow: readonly string[]
+  /** Whatever `allow` says. */
+  readonly deny: readonly string[]
+}
 
-/** Judges addresses by the relay's lists, which may change. Peers of unix sockets are this machine's own. */
+/** Judges addresses by such lists, which may change. Peers of unix sockets are this machine's own. */
 export class Access {
-  readonly #settings: AccessSettings
+  readonly #settings: AccessLists
   #allow: readonly string[] = []
   #deny: readonly string[] = []
   #allowed: Networks | undefined
   #denied: Networks | undefined
 
   /** Throws ERR_NETWORK. */
-  constructor(settings: AccessSettings) {
+  constructor(settings: AccessLists) {
     this.#settings = settings
     this.#look()
   }

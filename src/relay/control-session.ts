@@ -2,11 +2,14 @@ import type { RelayLimits } from '../config/relay-settings.ts'
 import type { Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import type { Logger } from '../observe/log.ts'
+import type { Refusals } from '../observe/refusals.ts'
 import { readMessage, writeMessage } from '../wire/codec.ts'
 import { maxFrame, maxLiveTickets, ping2IntervalMs, ping2SilenceMs, silenceMs } from '../wire/limits.ts'
 import type { Extension, Message, ReqTunnel, UnknownMessage } from '../wire/messages.ts'
 import { TicketBook } from '../wire/tickets.ts'
 import { welcome } from './auth-answer.ts'
+import { MessageRate } from './message-rate.ts'
+import { hostOf } from './origin.ts'
 import { ProxyPool, type ProxyPoolOptions } from './proxy-pool.ts'
 import { proxyRequests } from './proxy-requests.ts'
 import type { Registrar } from './registrar.ts'
@@ -26,12 +29,16 @@ export interface ControlSessionOptions {
   readonly registrar: Registrar
   /** Already tells which session it is. */
   readonly log: Logger
+  readonly refusals: Refusals
   /** Called once at the end, when nothing is registered any more. */
   readonly onClose: (session: ControlSession) => void
 }
 
 /** Requests for proxy connections that a 1.x agent may be sent at once: 40 bytes each, together far below a record. */
 const maxRequestedOf1x = 128
+
+/** Ends that are our refusal to go on. */
+const refusedEnds: ReadonlySet<SessionEnd> = new Set<SessionEnd>(['protocol', 'flood', 'overflow'])
 
 /** Skipped messages of one session that are logged. */
 const maxSkippedLogged = 10
@@ -84,6 +91,11 @@ export class ControlSession implements TunnelOwner {
   /** Visitors who wait for a proxy connection. */
   get waiting(): number {
     return this.pool.waiting + (this.#plainPool?.waiting ?? 0)
+  }
+
+  /** The address that the agent is counted by. */
+  get host(): string {
+    return hostOf(this.#options.endpoint)
   }
 
   get closed(): boolean {
@@ -169,14 +181,16 @@ export class ControlSession implements TunnelOwner {
     this.#tickets.clear()
     this.#plainTickets.clear()
     // A peer that doesn't read or answer gets no time to say goodbye.
-    endpoint.destroy(reason === 'silent' || reason === 'overflow' ? 'reset' : 'fin')
+    endpoint.destroy(reason === 'silent' || reason === 'overflow' || reason === 'flood' ? 'reset' : 'fin')
     log.info('agent.disconnected', { reason, ...(detail === '' ? {} : { detail }) })
     onClose(this)
   }
 
   async #serve(): Promise<void> {
+    const { endpoint, limits } = this.#options
+    const rate = new MessageRate(() => limits.controlMessageRate)
     for (;;) {
-      const message = await readMessage(this.#options.endpoint, maxFrame, Number.POSITIVE_INFINITY)
+      const message = await readMessage(endpoint, maxFrame, Number.POSITIVE_INFINITY, rate.count)
       // Closed between the arrival of the message and now: nothing may be registered any more.
       if (this.#closed) return
       this.#heardAt = performance.now()
@@ -220,7 +234,9 @@ export class ControlSession implements TunnelOwner {
       if (this.#closed) return
       if (!(error instanceof MillraceError)) throw error
       const { name: agent } = this.identity
-      this.#options.log.info('tunnel.refused', { audit: 'refused', agent, code: error.code, error: error.message })
+      const fields = { audit: 'refused', agent, error: error.message }
+      const { code } = error
+      this.#options.refusals.tell({ event: 'tunnel.refused', level: 'info', code, fields, subject: agent })
       // 1.x relays leave the id out. Ours have several requests under way and must know which one failed.
       const ReqId = this.#options.extensions === undefined ? '' : request.ReqId
       this.#send({ type: 'NewTunnel', ReqId, Url: '', Protocol: '', Error: error.message })
@@ -277,6 +293,9 @@ export class ControlSession implements TunnelOwner {
 
   #fail(error: unknown): void {
     const { reason, detail } = sessionEndOf(error)
+    if (!this.#closed && error instanceof MillraceError && refusedEnds.has(reason)) {
+      this.#options.refusals.count(error.code)
+    }
     this.close(reason, detail)
   }
 }

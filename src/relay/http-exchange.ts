@@ -4,13 +4,15 @@ import { hasCredentials } from '../http/basic-auth.ts'
 import { forwardedHead } from '../http/forward.ts'
 import type { HttpLimits } from '../http/limits.ts'
 import { pageTexts, refusedPage } from '../http/page-texts.ts'
-import { type Page, redirectPage, renderPage, unknownHostPage } from '../http/pages.ts'
+import { type Page, renderPage, unknownHostPage } from '../http/pages.ts'
 import { refusalStatus } from '../http/refusal.ts'
 import type { HttpRequest } from '../http/request.ts'
+import type { RefusalCode } from '../observe/refusals.ts'
 import { type Answer, readAnswer, withField } from './http-answer.ts'
 import { carryChunkedBody } from './http-chunks.ts'
+import { detourErrors, detourPage } from './http-detour.ts'
 import { readRequest } from './http-read.ts'
-import type { Detour, HttpFrontOptions, HttpRoute } from './http-route.ts'
+import type { HttpFrontOptions, HttpRoute } from './http-route.ts'
 import { originOf } from './origin.ts'
 
 /** The front's settings with every limit filled in. */
@@ -66,7 +68,7 @@ export class HttpExchange {
     const host = request.authority?.host ?? ''
     const route = host === '' ? undefined : this.#context.lookup(host, this.#visitor)
     if (route === undefined) return this.#page(unknownHostPage(request.authority?.text ?? ''), host)
-    if ('kind' in route) return this.#page(detourPage(route, request), host)
+    if ('kind' in route) return this.#page(detourPage(route, request), host, detourErrors[route.kind])
     if (route.httpAuth !== '' && !hasCredentials(request.fields, route.httpAuth)) {
       return this.#page(pageTexts.credentialsWanted, host)
     }
@@ -123,8 +125,8 @@ export class HttpExchange {
     const answer = await this.#answer(route, proxy, this.#context.limits.upgradeMs)
     if (answer === undefined) return
     proxy.unread(answer.head)
-    const limit = answer.status === 101 ? {} : { maxBytes: 0 }
-    this.#join(route, proxy, limit, head.length)
+    const refused = answer.status !== 101
+    this.#join(route, proxy, refused ? { maxBytes: 0 } : {}, head.length, refused)
   }
 
   /**
@@ -156,7 +158,7 @@ export class HttpExchange {
   }
 
   #joinChunked(route: HttpRoute, proxy: Endpoint, head: Buffer): void {
-    const { limits, log } = this.#context
+    const { limits, refusals } = this.#context
     const join = this.#join(route, proxy, { drive: 'caller' })
     proxy.write(head)
     carryChunkedBody({
@@ -167,16 +169,22 @@ export class HttpExchange {
       rate: route.joinOptions.aToB?.rate,
       ended: () => this.#ended,
     }).catch((error: unknown) => {
-      if (refusalStatus(error) !== undefined) log.debug('http.body-refused', { url: route.url, code: codeOf(error) })
+      if (refusalStatus(error) !== undefined) {
+        refusals.tell({ event: 'http.body-refused', level: 'debug', code: codeOf(error), fields: { url: route.url } })
+      }
       join.destroy()
     })
   }
 
-  /** `sentBefore` are bytes of this exchange that the proxy connection got before the join. */
-  #join(route: HttpRoute, proxy: Endpoint, aToB: DirectionOptions, sentBefore = 0): Join {
+  /**
+   * `sentBefore` are bytes of this exchange that the proxy connection got before the join. `timed`: both sides may not be
+   * silent for ever; a visitor could otherwise hold the service with a body that never comes.
+   */
+  #join(route: HttpRoute, proxy: Endpoint, aToB: DirectionOptions, sentBefore = 0, timed = true): Join {
     const visitor = this.#visitor
     const rate = aToB.drive === 'caller' ? undefined : route.joinOptions.aToB?.rate
     const join = this.#context.dataPlane.join(visitor, proxy, {
+      ...(timed ? { idleMs: this.#context.limits.idleMs } : {}),
       ...route.joinOptions,
       aToB: rate === undefined ? aToB : { rate, ...aToB },
       onEnd: (result) => {
@@ -207,11 +215,13 @@ export class HttpExchange {
   /** The visitor's answer when there is no join. `subject` is the host or the tunnel's address, for the log. */
   #page(page: Page, subject: string, error?: unknown): void {
     if (this.#gone) return
-    const code = error === undefined ? {} : { code: codeOf(error) }
-    this.#context.log.debug('http.refused', { status: page.status, subject, ...code })
+    const { log, refusals } = this.#context
+    const fields = { status: page.status, subject }
+    if (error === undefined) log.debug('http.refused', fields)
+    else refusals.tell({ event: 'http.refused', level: 'debug', code: codeOf(error), fields })
     const hsts = this.#hsts === '' ? [] : [`${hstsField}: ${this.#hsts}`]
-    const fields = [...(page.fields ?? []), ...hsts]
-    this.#visitor.write(renderPage({ ...page, fields, body: this.#pageBody }))
+    const lines = [...(page.fields ?? []), ...hsts]
+    this.#visitor.write(renderPage({ ...page, fields: lines, body: this.#pageBody }))
     this.#visitor.destroy('fin')
     this.#end()
   }
@@ -230,14 +240,10 @@ const proxyFailures: Readonly<Record<string, Page>> = {
   ERR_POOL_FULL: pageTexts.tunnelFull,
   ERR_JOIN_LIMIT: pageTexts.tunnelFull,
   ERR_RELAY_FULL: pageTexts.tunnelFull,
+  ERR_ADDRESS_JOINS: pageTexts.tunnelFull,
   ERR_TOKEN_CONNECTIONS: pageTexts.tunnelFull,
 }
 
 const hstsField = 'Strict-Transport-Security'
 
-const detourPage = (detour: Detour, { target }: HttpRequest): Page =>
-  detour.kind === 'misdirected'
-    ? pageTexts.misdirected
-    : redirectPage(`${detour.origin}${target === '*' ? '/' : target}`)
-
-const codeOf = (error: unknown): string => (error instanceof MillraceError ? error.code : 'unknown')
+const codeOf = (error: unknown): RefusalCode => (error instanceof MillraceError ? error.code : 'unknown')

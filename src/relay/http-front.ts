@@ -1,11 +1,13 @@
 import type { Endpoint } from '../dataplane/types.ts'
+import type { ErrorCode } from '../errors.ts'
 import { defaultHttpLimits } from '../http/limits.ts'
 import { pageTexts } from '../http/page-texts.ts'
 import { renderPage } from '../http/pages.ts'
+import { formatAddress } from '../net/address.ts'
 import { AddressCount } from '../net/address-group.ts'
 import { type ExchangeContext, HttpExchange } from './http-exchange.ts'
 import type { HttpFrontOptions } from './http-route.ts'
-import { hostOf } from './origin.ts'
+import { hostOf, originOf } from './origin.ts'
 
 export type { HttpFrontOptions, HttpRoute } from './http-route.ts'
 
@@ -46,11 +48,14 @@ export class HttpFront {
 
   /** Takes a visitor over. Never throws. */
   serve(visitor: Endpoint): void {
-    const { pending, pendingPerAddress } = this.#context.limits
     const host = hostOf(visitor)
-    const full = this.#pending.size >= pending || (!this.#closed && !this.#perAddress.take(host, pendingPerAddress))
-    if (full || this.#closed) {
-      if (!this.#closed) visitor.write(renderPage(pageTexts.frontFull))
+    const problem = this.#closed ? undefined : this.#problem(host)
+    if (this.#closed || problem !== undefined) {
+      if (problem !== undefined) {
+        visitor.write(renderPage(pageTexts.frontFull))
+        const fields = { remote: formatAddress(originOf(visitor).remote) }
+        this.#context.refusals.tell({ event: 'visitor.refused', level: 'warn', code: problem, fields })
+      }
       visitor.destroy('fin')
       return
     }
@@ -75,6 +80,13 @@ export class HttpFront {
     this.#active += 1
     this.#pending.add(exchange)
     exchange.start()
+  }
+
+  /** Why a visitor is not even listened to. Without a reason it is counted. */
+  #problem(host: string): ErrorCode | undefined {
+    const { pending, pendingPerAddress } = this.#context.limits
+    if (this.#pending.size >= pending) return 'ERR_VISITOR_LIMIT'
+    return this.#perAddress.take(host, pendingPerAddress) ? undefined : 'ERR_ADDRESS_LIMIT'
   }
 
   /** Serves no one any more and lets go of visitors that have no join yet. Joins go on. Idempotent. */

@@ -20,7 +20,8 @@ export const readRequest = async (visitor: Endpoint, limits: HttpLimits): Promis
   }
   // readHead has one deadline for the whole head. A visitor who has sent something meanwhile gets another one.
   for (;;) {
-    const until = Math.min(lastByteAt + limits.headIdleMs, started + limits.headTotalMs)
+    const pace = started + limits.headIdleMs + (seen / limits.headMinRate) * 1000
+    const until = Math.min(lastByteAt + limits.headIdleMs, pace, started + limits.headTotalMs)
     const wait = Math.ceil(until - performance.now())
     if (wait <= 0) {
       if (seen === 0) return undefined

@@ -1,6 +1,7 @@
 import type { DataPlane, Endpoint, Join, JoinOptions, JoinResult } from '../dataplane/types.ts'
 import type { HttpLimits } from '../http/limits.ts'
 import type { Logger } from '../observe/log.ts'
+import type { Refusals } from '../observe/refusals.ts'
 
 /** Where requests for one host go. */
 export interface HttpRoute {
@@ -12,8 +13,8 @@ export interface HttpRoute {
   readonly joinOptions: JoinOptions
   /**
    * Resolves with a proxy connection on which StartProxy has been written; from then on it is the front's. Rejects
-   * with a MillraceError: ERR_POOL_TIMEOUT gives the visitor a 504, ERR_POOL_FULL, ERR_JOIN_LIMIT, ERR_RELAY_FULL and
-   * ERR_TOKEN_CONNECTIONS a 503, everything else a 502.
+   * with a MillraceError: ERR_POOL_TIMEOUT gives the visitor a 504, ERR_POOL_FULL, ERR_JOIN_LIMIT, ERR_RELAY_FULL,
+   * ERR_ADDRESS_JOINS and ERR_TOKEN_CONNECTIONS a 503, everything else a 502.
    */
   openProxy(visitor: Endpoint): Promise<Endpoint>
   /** Called with each join that begins, unless it has ended already. Must not throw. */
@@ -29,9 +30,13 @@ export interface HttpRoute {
 
 /**
  * Why a host that has a tunnel is not served on this connection. `misdirected`: its TLS was set up for another one
- * (421). `redirect`: it is served elsewhere, at `origin` (`https://host[:port]`, 308).
+ * (421). `redirect`: it is served elsewhere, at `origin` (`https://host[:port]`, 308). `denied`: the tunnel's lists keep the
+ * visitor out (403).
  */
-export type Detour = { readonly kind: 'misdirected' } | { readonly kind: 'redirect'; readonly origin: string }
+export type Detour =
+  | { readonly kind: 'misdirected' }
+  | { readonly kind: 'denied' }
+  | { readonly kind: 'redirect'; readonly origin: string }
 
 /** Settings of an HTTP front. */
 export interface HttpFrontOptions {
@@ -48,4 +53,5 @@ export interface HttpFrontOptions {
    */
   readonly hsts?: string
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
+  readonly refusals: Refusals
 }

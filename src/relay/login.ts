@@ -1,8 +1,10 @@
 import type { RelaySettings } from '../config/relay-settings.ts'
 import type { Endpoint } from '../dataplane/types.ts'
-import { MillraceError } from '../errors.ts'
+import { type ErrorCode, MillraceError } from '../errors.ts'
 import { formatAddress } from '../net/address.ts'
-import type { LogFields, Logger } from '../observe/log.ts'
+import { AddressCount } from '../net/address-group.ts'
+import type { Logger } from '../observe/log.ts'
+import type { Refusals } from '../observe/refusals.ts'
 import { printable } from '../printable.ts'
 import { writeMessage } from '../wire/codec.ts'
 import { protocolVersion } from '../wire/limits.ts'
@@ -11,6 +13,7 @@ import { plainExtensions, plainOf } from '../wire/plain.ts'
 import { refusal } from './auth-answer.ts'
 import type { ControlRegistry } from './control-registry.ts'
 import { ControlSession } from './control-session.ts'
+import { hostOf } from './origin.ts'
 import type { Registrar } from './registrar.ts'
 import { LoginBackoff } from './token-backoff.ts'
 import type { TokenBook } from './tokens.ts'
@@ -22,6 +25,15 @@ export interface LoginOptions {
   readonly sessions: ControlRegistry
   readonly registrar: Registrar
   readonly log: Logger
+  readonly refusals: Refusals
+}
+
+/** What the log says besides the error. */
+interface Details {
+  /** The real reason, where the agent is told another one. */
+  readonly code?: ErrorCode | undefined
+  /** Whose token it is. */
+  readonly agent?: string
 }
 
 const always: readonly Extension[] = ['close', 'drain', 'ping2', 'tls', 'origin', 'terminate']
@@ -30,6 +42,7 @@ const always: readonly Extension[] = ['close', 'drain', 'ping2', 'tls', 'origin'
 export class Login {
   readonly #options: LoginOptions
   readonly #backoff: LoginBackoff
+  readonly #perAddress = new AddressCount()
   #count = 0
   #closed = false
 
@@ -51,25 +64,25 @@ export class Login {
     this.#closed = true
   }
 
-  /** Takes the control connection over, whatever comes of it. */
-  enter(endpoint: Endpoint, auth: Auth): void {
-    const { tokens, sessions, settings, registrar, log } = this.#options
+  /** Takes the control connection over, whatever comes of it; true when that is a session. */
+  enter(endpoint: Endpoint, auth: Auth): boolean {
+    const { tokens, sessions, settings, registrar, log, refusals } = this.#options
     if (this.#closed) {
       endpoint.destroy()
-      return
+      return false
     }
     if (auth.Version !== protocolVersion) {
       this.#refuse(endpoint, new MillraceError('ERR_AUTH_VERSION', JSON.stringify(printable(auth.Version))))
-      return
+      return false
     }
     const now = performance.now()
     const { remote } = endpoint
-    const host = remote.family === 'unix' ? '' : remote.host
+    const host = hostOf(endpoint)
     const waitMs = this.#backoff.waitMs(host, now)
     if (waitMs > 0) {
       // Before the token is looked at: otherwise guessing would go on.
       this.#dismiss(endpoint, new MillraceError('ERR_LOGIN_BACKOFF', `${Math.ceil(waitMs / 1000)}`))
-      return
+      return false
     }
     const identity = tokens.identify(auth.User)
     const problem = identity === undefined ? 'ERR_AUTH_TOKEN' : identity.problem(Date.now(), remote)
@@ -79,7 +92,7 @@ export class Login {
         code: problem,
         ...(identity === undefined ? {} : { agent: identity.name }),
       })
-      return
+      return false
     }
     const { clientId, evicts } = sessions.admit(auth.ClientId, identity)
     try {
@@ -87,10 +100,11 @@ export class Login {
       if (evicts === undefined && sessions.size >= settings.limits.sessions) {
         throw new MillraceError('ERR_SESSION_LIMIT', `${settings.limits.sessions}`)
       }
+      this.#checkAddress(host, evicts)
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error
       this.#dismiss(endpoint, error, { agent: identity.name })
-      return
+      return false
     }
     evicts?.close('evicted')
     const extensions = auth.Extensions === undefined ? undefined : this.#negotiate(auth.Extensions)
@@ -103,7 +117,11 @@ export class Login {
       limits: settings.limits,
       registrar,
       log: log.child({ session: this.#count }),
-      onClose: (closed) => sessions.remove(closed),
+      refusals,
+      onClose: (closed) => {
+        sessions.remove(closed)
+        this.#perAddress.free(host)
+      },
     })
     sessions.add(session)
     log.info('agent.connected', {
@@ -116,6 +134,15 @@ export class Login {
       extensions: extensions ?? [],
     })
     session.start()
+    return true
+  }
+
+  /** Takes the place of a session of this address. Throws ERR_ADDRESS_SESSIONS. */
+  #checkAddress(host: string, evicts: ControlSession | undefined): void {
+    const { sessionsPerAddress } = this.#options.settings.limits
+    const leaves = evicts !== undefined && evicts.host === host ? 1 : 0
+    if (this.#perAddress.take(host, sessionsPerAddress + leaves)) return
+    throw new MillraceError('ERR_ADDRESS_SESSIONS', `${sessionsPerAddress}`)
   }
 
   #negotiate(offered: readonly string[]): readonly Extension[] {
@@ -127,21 +154,22 @@ export class Login {
   }
 
   /** It may pass, and an Error would be final to a 1.x agent: it is to come back. */
-  #dismiss(endpoint: Endpoint, error: MillraceError, more: LogFields = {}): void {
+  #dismiss(endpoint: Endpoint, error: MillraceError, more: Details = {}): void {
     endpoint.destroy()
     this.#tell(endpoint, error, more)
   }
 
   /** `more` is for the log alone: the agent learns nothing of a token that it may not use. */
-  #refuse(endpoint: Endpoint, error: MillraceError, more: LogFields = {}): void {
+  #refuse(endpoint: Endpoint, error: MillraceError, more: Details = {}): void {
     writeMessage(endpoint, refusal(error.message))
     endpoint.destroy()
     this.#tell(endpoint, error, more)
   }
 
-  #tell(endpoint: Endpoint, error: MillraceError, more: LogFields): void {
+  #tell(endpoint: Endpoint, error: MillraceError, more: Details): void {
     const remote = formatAddress(endpoint.remote)
-    const fields = { audit: 'refused', remote, code: error.code, error: error.message, ...more }
-    this.#options.log.warn('connection.refused', fields)
+    const { agent = '', code = error.code, ...rest } = more
+    const fields = { audit: 'refused', remote, error: error.message, ...rest, ...(agent === '' ? {} : { agent }) }
+    this.#options.refusals.tell({ event: 'connection.refused', level: 'warn', code, fields, subject: agent })
   }
 }

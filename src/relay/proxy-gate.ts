@@ -3,22 +3,26 @@ import type { RelayLimits, RelaySettings } from '../config/relay-settings.ts'
 import type { Address, Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import { formatAddress, type HostPort } from '../net/address.ts'
+import { AddressRate } from '../net/address-rate.ts'
 import { type Networks, parseNetworks } from '../net/networks.ts'
 import { findProxyHeaderEnd, maxProxyHeaderBytes, parseProxyHeader } from '../net/proxy-protocol.ts'
-import type { Logger } from '../observe/log.ts'
+import type { Refusals } from '../observe/refusals.ts'
 import { Access } from './access.ts'
-import { originOf, tellOrigin } from './origin.ts'
+import { hostOf, originOf, tellOrigin } from './origin.ts'
 
 /** What the gate goes by: whose headers are believed, how many are awaited at once, and for how long. */
 export type ProxyGateSettings = Pick<RelaySettings, 'proxyProtocolFrom' | 'allow' | 'deny'> & {
-  readonly limits: Pick<RelayLimits, 'pendingVisitors' | 'proxyHeaderMs'>
+  readonly limits: Pick<RelayLimits, 'pendingVisitors' | 'proxyHeaderMs' | 'rateAddresses' | 'visitorRate'>
 }
+
+/** So many seconds' worth of visitors may come from one address at once. */
+const visitorBurstSeconds = 2
 
 type Serve = (batch: readonly Endpoint[]) => void
 
 /**
- * In front of the public fronts: takes the PROXY protocol header off connections from trusted load balancers, who must
- * send one, and tells the fronts who the visitor is. Connections from anywhere else pass untouched and unseen.
+ * In front of the public fronts: keeps out who may not come, or comes too often, and takes the PROXY protocol header off connections from trusted load balancers, who must
+ * send one, and tells the fronts who the visitor is. Connections from anywhere else pass untouched.
  */
 export class ProxyGate {
   /** May change: it is asked at each batch. */
@@ -28,26 +32,31 @@ export class ProxyGate {
   #trusted: Networks | undefined
   /** What `#trusted` was made of. */
   #from: readonly string[] = []
-  readonly #log: Logger
+  readonly #refusals: Refusals
+  readonly #rate: AddressRate
   readonly #pending = new Set<Endpoint>()
   #closed = false
 
   /** Throws ERR_NETWORK. */
-  constructor(settings: ProxyGateSettings, log: Logger) {
+  constructor(settings: ProxyGateSettings, refusals: Refusals) {
     this.#settings = settings
     this.#access = new Access(settings)
-    this.#log = log
+    this.#refusals = refusals
+    this.#rate = new AddressRate(visitorBurstSeconds, {
+      get perSecond() {
+        return settings.limits.visitorRate
+      },
+      get addresses() {
+        return settings.limits.rateAddresses
+      },
+    })
     this.#look()
   }
 
-  /** Puts the gate before a front. Costs next to nothing while nobody is trusted. */
+  /** Puts the gate before a front. */
   before(serve: Serve): Serve {
     return (batch) => {
       const trusted = this.#look()
-      if (trusted === undefined && this.#access.open) {
-        serve(batch)
-        return
-      }
       const direct: Endpoint[] = []
       for (const visitor of batch) {
         const { remote } = visitor
@@ -65,10 +74,17 @@ export class ProxyGate {
   }
 
   #admit(visitor: Endpoint): boolean {
-    if (this.#access.permits(originOf(visitor).remote)) return true
+    const problem = this.#problem(visitor)
+    if (problem === undefined) return true
     visitor.destroy('reset')
-    this.#refused(visitor, new MillraceError('ERR_ADDRESS_DENIED'))
+    this.#refused(visitor, problem)
     return false
+  }
+
+  #problem(visitor: Endpoint): MillraceError | undefined {
+    if (!this.#access.permits(originOf(visitor).remote)) return new MillraceError('ERR_ADDRESS_DENIED')
+    if (this.#rate.take(hostOf(visitor), performance.now())) return undefined
+    return new MillraceError('ERR_VISITOR_RATE', `${this.#settings.limits.visitorRate}`)
   }
 
   #look(): Networks | undefined {
@@ -124,7 +140,8 @@ export class ProxyGate {
     const text = error instanceof Error ? error.message : String(error)
     // Whoever is kept out on purpose may come as often as he likes: that is no news.
     const level = code === 'ERR_ADDRESS_DENIED' ? 'debug' : 'warn'
-    this.#log[level]('visitor.refused', { remote: formatAddress(originOf(visitor).remote), code, error: text })
+    const fields = { remote: formatAddress(originOf(visitor).remote), error: text }
+    this.#refusals.tell({ event: 'visitor.refused', level, code, fields })
   }
 }
 

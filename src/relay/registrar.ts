@@ -1,6 +1,7 @@
 import type { RelaySettings } from '../config/relay-settings.ts'
 import type { Endpoint, Listener } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
+import { AddressCount } from '../net/address-group.ts'
 import type { Logger } from '../observe/log.ts'
 import { printable } from '../printable.ts'
 import type { ReqTunnel } from '../wire/messages.ts'
@@ -53,6 +54,10 @@ export class Registrar {
       get most() {
         return settings.limits.joins
       },
+      perAddress: new AddressCount(),
+      get mostPerAddress() {
+        return settings.limits.joinsPerAddress
+      },
     }
     const shared = { domain: settings.domain, registry, affinity, reservations, byToken }
     this.#hosts = new HostChooser({ ...shared, ports })
@@ -74,8 +79,7 @@ export class Registrar {
     const web = protocols.filter((protocol) => protocol !== 'tcp')
     let host: string | undefined
     for (const protocol of protocols) {
-      const { tunnelsPerSession } = this.#options.settings.limits
-      if (owner.tunnels.size >= tunnelsPerSession) throw new MillraceError('ERR_TUNNEL_LIMIT', `${tunnelsPerSession}`)
+      this.#checkRoom(owner)
       let tunnel: Tunnel
       owner.identity.takeTunnel()
       try {
@@ -91,6 +95,13 @@ export class Registrar {
       this.#options.log.info('tunnel.up', { url: tunnel.url })
       onTunnel(tunnel)
     }
+  }
+
+  #checkRoom(owner: TunnelOwner): void {
+    const { registry, settings } = this.#options
+    const { tunnels, tunnelsPerSession } = settings.limits
+    if (owner.tunnels.size >= tunnelsPerSession) throw new MillraceError('ERR_TUNNEL_LIMIT', `${tunnelsPerSession}`)
+    if (registry.size >= tunnels) throw new MillraceError('ERR_RELAY_TUNNELS', `${tunnels}`)
   }
 
   /** Takes a tunnel's address back. Running joins go on. */

@@ -4,6 +4,7 @@ import { mergedSettings, type SettingsChange, settingsChange } from '../config/s
 import type { Address, DataPlane, Endpoint, Listener } from '../dataplane/types.ts'
 import { formatAddress, type HostPort } from '../net/address.ts'
 import type { Logger } from '../observe/log.ts'
+import { Refusals } from '../observe/refusals.ts'
 import { Access } from './access.ts'
 import { type Addresses, addressesOf } from './addresses.ts'
 import { ControlRegistry } from './control-registry.ts'
@@ -53,6 +54,7 @@ export class Relay {
   readonly #listeners = new Map<RelayRole, Listener>()
   readonly #webFronts: WebFront[] = []
   readonly #gate: ProxyGate
+  readonly #refusals: Refusals
   #certificates: RelayCertificates | undefined
   #door: TlsDoor | undefined
   #warden: TokenWarden | undefined
@@ -71,7 +73,8 @@ export class Relay {
     const settings = { ...options.settings, limits: { ...options.settings.limits } }
     this.#settings = settings
     this.#options = { ...options, settings }
-    this.#gate = new ProxyGate(settings, log)
+    this.#refusals = new Refusals(log)
+    this.#gate = new ProxyGate(settings, this.#refusals)
     this.#addresses = addressesOf(settings)
   }
 
@@ -104,6 +107,11 @@ export class Relay {
     return { sessions: this.#sessions.size, tunnels: this.#registry.size, visitors }
   }
 
+  /** What was refused so far, by code. */
+  get refusals(): Refusals {
+    return this.#refusals
+  }
+
   /**
    * Stops: takes nobody new, closes tunnels, lets joins finish for at most `drainMs` (default: the settings') and aborts
    * the rest. Idempotent; never rejects.
@@ -130,12 +138,13 @@ export class Relay {
   async #start(): Promise<void> {
     const { settings, dataPlane, log } = this.#options
     const { limits } = settings
+    const refusals = this.#refusals
     const warden = await TokenWarden.open({ settings, dataPlane, sessions: this.#sessions, log })
     this.#warden = warden
     const certificates = await RelayCertificates.open(settings, log)
     this.#certificates = certificates
     await this.#addresses.affinity.load()
-    const tcpFront = new TcpFront({ dataPlane, joins: this.#joins, log })
+    const tcpFront = new TcpFront({ dataPlane, joins: this.#joins, log, refusals })
     const serve = (tunnel: Tunnel, visitor: Endpoint): void => tcpFront.serve(tunnel, visitor)
     const door = new TlsDoor({
       dataPlane,
@@ -149,7 +158,10 @@ export class Relay {
       get helloBytes() {
         return limits.clientHelloBytes
       },
-      log,
+      get helloMs() {
+        return limits.clientHelloMs
+      },
+      refusals,
     })
     this.#door = door
     const gate = this.#gate
@@ -164,13 +176,13 @@ export class Relay {
       listen: (port, onEndpoints) =>
         listenOn(dataPlane, { host: settings.tunnelAddr.host, port }, gate.before(onEndpoints)),
       serve: (tunnel, visitor) => {
-        if (!tunnel.terminates) return serve(tunnel, visitor)
+        if (!tunnel.terminates || !tunnel.welcomes(visitor)) return serve(tunnel, visitor)
         const secured = (endpoint: Endpoint): void => serve(tunnel, endpoint)
         door.open(visitor, terminating(secured))
       },
     })
     this.#registrar = registrar
-    const login = new Login({ settings, tokens: warden.tokens, sessions: this.#sessions, registrar, log })
+    const login = new Login({ settings, tokens: warden.tokens, sessions: this.#sessions, registrar, log, refusals })
     this.#login = login
     const tunnelPort = new TunnelPort({
       dataPlane,
@@ -184,11 +196,17 @@ export class Relay {
       get maxPerAddress() {
         return limits.handshakesPerAddress
       },
+      get failureRate() {
+        return limits.failedHandshakeRate
+      },
+      get rateAddresses() {
+        return limits.rateAddresses
+      },
       access: new Access(settings),
       get allowPlain() {
         return settings.allowPlain
       },
-      log,
+      refusals,
     })
     this.#ticker = new Ticker((now, stoppedMs) => this.#tick(now, stoppedMs))
     await this.#listen('tunnel', settings.tunnelAddr, (batch) => {
@@ -198,13 +216,14 @@ export class Relay {
 
   async #openWebFronts(tls: Pick<WebFrontOptions, 'certificates' | 'door' | 'passThrough'>): Promise<FrontPorts> {
     const { settings, dataPlane, log } = this.#options
+    const refusals = this.#refusals
     const ports: { http?: number; https?: number } = {}
     for (const scheme of ['http', 'https'] as const) {
       const address = scheme === 'http' ? settings.httpAddr : settings.httpsAddr
       if (address === undefined) continue
       const registry = this.#registry
       const { signal } = this.#abort
-      const front = new WebFront({ scheme, dataPlane, registry, settings, ports, ...tls, signal, log })
+      const front = new WebFront({ scheme, dataPlane, registry, settings, ports, ...tls, signal, log, refusals })
       const bound = await this.#listen(
         scheme,
         address,
@@ -234,6 +253,7 @@ export class Relay {
 
   #tick(now: number, stoppedMs: number): void {
     this.#warden?.tick()
+    this.#refusals.tick()
     for (const session of this.#sessions) {
       if (stoppedMs > 0) session.pardon(stoppedMs)
       session.tick(now)

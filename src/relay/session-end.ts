@@ -2,7 +2,7 @@ import { MillraceError } from '../errors.ts'
 
 /**
  * Why a control session ended, as `agent.disconnected` tells it. `ended`, `reset`: the agent did. `silent`: nothing was heard
- * from it. `evicted`: it came back on another connection. `protocol`: it broke the protocol. `overflow`: it did not read.
+ * from it. `evicted`: it came back on another connection. `protocol`: it broke the protocol. `overflow`: it did not read. `flood`: it sent too much.
  * `revoked`: its token may not have a session any more.
  */
 export type SessionEnd =
@@ -12,6 +12,7 @@ export type SessionEnd =
   | 'evicted'
   | 'protocol'
   | 'overflow'
+  | 'flood'
   | 'revoked'
   | 'shutdown'
   | 'error'
@@ -21,6 +22,7 @@ export function sessionEndOf(error: unknown): { readonly reason: SessionEnd; rea
   if (!(error instanceof MillraceError)) return { reason: 'error', detail: String(error) }
   const { code, message } = error
   if (code.startsWith('ERR_FRAME_')) return { reason: 'protocol', detail: message }
+  if (code === 'ERR_CONTROL_RATE') return { reason: 'flood', detail: message }
   if (code === 'ERR_ENDPOINT_RESET') return { reason: 'reset', detail: '' }
   if (code === 'ERR_ENDPOINT_ENDED') return { reason: 'ended', detail: '' }
   // Nobody else closes the endpoint of a live session: the data plane did, as too much was waiting to be sent.

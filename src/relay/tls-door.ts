@@ -3,7 +3,7 @@ import { MillraceError } from '../errors.ts'
 import { formatAddress } from '../net/address.ts'
 import { AddressCount } from '../net/address-group.ts'
 import type { ClientHello } from '../net/client-hello.ts'
-import type { Logger } from '../observe/log.ts'
+import type { Refusals } from '../observe/refusals.ts'
 import type { CertificateStore } from './certificate-store.ts'
 import { readClientHello } from './hello-read.ts'
 import { hostOf, keepOrigin, originOf } from './origin.ts'
@@ -40,9 +40,9 @@ export interface TlsDoorOptions {
   readonly maxPerAddress: number
   /** Bytes of a ClientHello. Beyond: ERR_CLIENT_HELLO_TOO_LARGE. */
   readonly helloBytes: number
-  readonly log: Logger
-  /** For the hello, and again for the rest of the handshake, ms. Default 10 000. */
-  readonly timeoutMs?: number
+  /** For the hello, ms. Beyond: ERR_TLS_TIMEOUT. */
+  readonly helloMs: number
+  readonly refusals: Refusals
 }
 
 /** Alerts that we send before there is a session: a record of two bytes, level fatal (RFC 8446 section 6). */
@@ -104,9 +104,9 @@ export class TlsDoor {
   }
 
   async #admit(visitor: Endpoint, guide: TlsGuide): Promise<void> {
-    const { dataPlane, certificates, helloBytes, timeoutMs = 10_000 } = this.#options
+    const { dataPlane, certificates, helloBytes, helloMs } = this.#options
     this.#silent.add(visitor)
-    const reading = await readClientHello(visitor, helloBytes, timeoutMs).finally(() => this.#silent.delete(visitor))
+    const reading = await readClientHello(visitor, helloBytes, helloMs).finally(() => this.#silent.delete(visitor))
     if (reading.kind === 'left') {
       visitor.destroy()
       return
@@ -130,6 +130,7 @@ export class TlsDoor {
   #refused(visitor: Endpoint, error: unknown, level: 'warn' | 'debug'): void {
     const code = error instanceof MillraceError ? error.code : 'unknown'
     const text = error instanceof Error ? error.message : String(error)
-    this.#options.log[level]('visitor.refused', { remote: formatAddress(originOf(visitor).remote), code, error: text })
+    const fields = { remote: formatAddress(originOf(visitor).remote), error: text }
+    this.#options.refusals.tell({ event: 'visitor.refused', level, code, fields })
   }
 }

@@ -2,7 +2,8 @@ import type { DataPlane, Endpoint, TlsOptions, TlsVersion } from '../dataplane/t
 import { MillraceError } from '../errors.ts'
 import { formatAddress } from '../net/address.ts'
 import { AddressCount } from '../net/address-group.ts'
-import type { Logger } from '../observe/log.ts'
+import { AddressRate } from '../net/address-rate.ts'
+import type { Refusals } from '../observe/refusals.ts'
 import { readMessage } from '../wire/codec.ts'
 import { firstMessageMs, maxFrameBeforeAuth } from '../wire/limits.ts'
 import type { RegProxy } from '../wire/messages.ts'
@@ -27,12 +28,22 @@ export interface TunnelPortOptions {
   readonly maxHandshakes: number
   /** Of these, from one address. Beyond: ERR_ADDRESS_LIMIT. */
   readonly maxPerAddress: number
+  /** Connections of one address that come to nothing, per second. Beyond: ERR_CONNECTION_RATE. */
+  readonly failureRate: number
+  /** Addresses whose failures are counted. */
+  readonly rateAddresses: number
   readonly access: Access
   readonly allowPlain: Plain
-  readonly log: Logger
+  readonly refusals: Refusals
   /** From accept to the end of the first message, TLS included, ms. Default that of the protocol, 10 s. */
   readonly firstMessageMs?: number
 }
+
+/**
+ * So many seconds' worth of connections of one address may come to nothing at once. An agent that was cut off comes back
+ * with tickets that are worth nothing any more.
+ */
+const failureBurstSeconds = 20
 
 /** So many steps is the time for a first message divided into, for the handshake's limit. */
 const steps = 10
@@ -50,9 +61,18 @@ export class TunnelPort {
   #certificate: Certificate | undefined
   #handshakes = 0
   readonly #perAddress = new AddressCount()
+  readonly #failures: AddressRate
 
   constructor(options: TunnelPortOptions) {
     this.#options = options
+    this.#failures = new AddressRate(failureBurstSeconds, {
+      get perSecond() {
+        return options.failureRate
+      },
+      get addresses() {
+        return options.rateAddresses
+      },
+    })
     this.#timeMs = options.firstMessageMs ?? firstMessageMs
   }
 
@@ -70,9 +90,13 @@ export class TunnelPort {
       return
     }
     this.#handshakes++
-    this.#greet(endpoint)
-      .catch((error: unknown) => this.#refused(endpoint, error))
-      .finally(() => {
+    void this.#greet(endpoint)
+      .catch((error: unknown) => {
+        this.#refused(endpoint, error)
+        return false
+      })
+      .then((useful) => {
+        if (!useful) this.#failures.take(hostOf(endpoint), performance.now())
         this.#handshakes--
         this.#perAddress.free(hostOf(endpoint))
       })
@@ -80,14 +104,18 @@ export class TunnelPort {
 
   /** Why a connection is not even listened to. Without a reason it is counted. */
   #problem(endpoint: Endpoint): MillraceError | undefined {
-    const { access, maxHandshakes, maxPerAddress } = this.#options
+    const { access, failureRate, maxHandshakes, maxPerAddress } = this.#options
     if (!access.permits(endpoint.remote)) return new MillraceError('ERR_ADDRESS_DENIED')
+    if (!this.#failures.may(hostOf(endpoint), performance.now())) {
+      return new MillraceError('ERR_CONNECTION_RATE', `${failureRate}`)
+    }
     if (this.#handshakes >= maxHandshakes) return new MillraceError('ERR_HANDSHAKE_LIMIT', `${maxHandshakes}`)
     if (this.#perAddress.take(hostOf(endpoint), maxPerAddress)) return undefined
     return new MillraceError('ERR_ADDRESS_LIMIT', `${maxPerAddress}`)
   }
 
-  async #greet(socket: Endpoint): Promise<void> {
+  /** False when the connection came to nothing, and was not worth an error. */
+  async #greet(socket: Endpoint): Promise<boolean> {
     const { dataPlane } = this.#options
     const due = performance.now() + this.#timeMs
     let endpoint = socket
@@ -96,14 +124,17 @@ export class TunnelPort {
       // A health check, or a scanner: it came and left without a word.
       if (start.length === 0) {
         socket.destroy()
-        return
+        return false
       }
       if (looksLikeTls(start)) endpoint = await dataPlane.secure(socket, this.#tlsFor(due - performance.now()))
       const left = Math.max(1, due - performance.now())
       const message = await readMessage(endpoint, maxFrameBeforeAuth, left)
-      if (message.type === 'RegProxy') this.#proxy(endpoint, message)
-      else if (message.type === 'Auth' && endpoint.encrypted) this.#options.login.enter(endpoint, message)
-      else throw new MillraceError('ERR_FIRST_MESSAGE', message.type === 'unknown' ? message.name : message.type)
+      if (message.type === 'RegProxy') {
+        this.#proxy(endpoint, message)
+        return true
+      }
+      if (message.type === 'Auth' && endpoint.encrypted) return this.#options.login.enter(endpoint, message)
+      throw new MillraceError('ERR_FIRST_MESSAGE', message.type === 'unknown' ? message.name : message.type)
     } catch (error) {
       endpoint.destroy()
       throw error
@@ -139,10 +170,9 @@ export class TunnelPort {
   #refused(endpoint: Endpoint, error: unknown): void {
     const remote = formatAddress(endpoint.remote)
     const code = error instanceof MillraceError ? error.code : 'unknown'
-    const fields = { remote, code, error: error instanceof Error ? error.message : String(error) }
-    // Of a full pool its owner knows.
-    if (code === 'ERR_POOL_LIMIT' || code === 'ERR_ADDRESS_DENIED')
-      this.#options.log.debug('connection.refused', fields)
-    else this.#options.log.warn('connection.refused', fields)
+    const fields = { remote, error: error instanceof Error ? error.message : String(error) }
+    // Of a full pool its owner knows, and who is kept out on purpose is no news.
+    const level = code === 'ERR_POOL_LIMIT' || code === 'ERR_ADDRESS_DENIED' ? 'debug' : 'warn'
+    this.#options.refusals.tell({ event: 'connection.refused', level, code, fields })
   }
 }

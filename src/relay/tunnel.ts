@@ -1,11 +1,13 @@
 import type { Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import { formatAddress } from '../net/address.ts'
+import type { AddressCount } from '../net/address-group.ts'
 import { newReqId } from '../wire/ids.ts'
 import type { Extension, StartProxy } from '../wire/messages.ts'
+import { Access, type AccessLists } from './access.ts'
 import type { AffinityOwner } from './affinity.ts'
 import type { Carriers, OnCarrier, Waiter } from './carriers.ts'
-import { originOf } from './origin.ts'
+import { hostOf, originOf } from './origin.ts'
 import type { TokenAccount } from './token-account.ts'
 
 /** What visitors speak. */
@@ -31,6 +33,10 @@ export interface VisitorCount {
   now: number
   /** At most. Beyond: ERR_RELAY_FULL. */
   readonly most: number
+  /** Of these, those of each address. */
+  readonly perAddress: AddressCount
+  /** At most. Beyond: ERR_ADDRESS_JOINS. */
+  readonly mostPerAddress: number
 }
 
 /** What makes a tunnel. */
@@ -55,6 +61,8 @@ export interface TunnelOptions {
   readonly maxVisitors: number
   /** The relay's count, which this tunnel's visitors are part of. */
   readonly all: VisitorCount
+  /** The networks that its visitors may come from. Default all. */
+  readonly networks?: AccessLists
 }
 
 /** One public address bound to one agent. Whatever is decided for each visitor alike is decided here. */
@@ -70,6 +78,7 @@ export class Tunnel {
   readonly #maxVisitors: number
   readonly #all: VisitorCount
   readonly #pool: Carriers
+  readonly #access: Access | undefined
   #visitors = 0
 
   constructor(options: TunnelOptions) {
@@ -83,6 +92,7 @@ export class Tunnel {
     this.terminates = options.terminates ?? false
     this.#maxVisitors = options.maxVisitors
     this.#all = options.all
+    this.#access = options.networks === undefined ? undefined : new Access(options.networks)
     this.#pool = options.passthrough === true ? options.owner.plainPool : options.owner.pool
   }
 
@@ -92,44 +102,60 @@ export class Tunnel {
   }
 
   /**
+   * False when its own lists keep the visitor out (ERR_TUNNEL_DENIED), who is judged by what a trusted balancer said of it,
+   * if one did. To be asked before anything is done for a visitor.
+   */
+  welcomes(visitor: Endpoint): boolean {
+    return this.#access === undefined || this.#access.permits(originOf(visitor).remote)
+  }
+
+  /**
    * Gets a visitor a proxy connection on which StartProxy has been written. `onCarrier` is called once, perhaps before
    * this returns: with the connection, and then {@link release} must follow once the visitor is done; or with the
-   * reason why there is none (ERR_JOIN_LIMIT, ERR_RELAY_FULL, ERR_TOKEN_CONNECTIONS, ERR_POOL_*). The waiter, if any, is for {@link cancel}.
+   * reason why there is none (ERR_JOIN_LIMIT, ERR_RELAY_FULL, ERR_ADDRESS_JOINS, ERR_TOKEN_CONNECTIONS, ERR_POOL_*). The waiter, if any, is for {@link cancel}.
    */
   admit(visitor: Endpoint, onCarrier: OnCarrier): Waiter | undefined {
-    if (this.#visitors >= this.#maxVisitors) {
-      onCarrier(new MillraceError('ERR_JOIN_LIMIT', `${this.#maxVisitors}`))
+    const problem = this.#take(visitor)
+    if (problem !== undefined) {
+      onCarrier(problem)
       return undefined
     }
-    if (this.#all.now >= this.#all.most) {
-      onCarrier(new MillraceError('ERR_RELAY_FULL', `${this.#all.most}`))
-      return undefined
-    }
-    const full = this.owner.identity.takeVisitor()
-    if (full !== undefined) {
-      onCarrier(full)
-      return undefined
-    }
-    this.#visitors++
-    this.#all.now++
     const passenger = { plainAllowed: this.plainAllowed, start: () => this.#startProxy(visitor) }
     return this.#pool.carry(passenger, (carrier) => {
-      if (carrier instanceof MillraceError) this.release()
+      if (carrier instanceof MillraceError) this.release(visitor)
       onCarrier(carrier)
     })
   }
 
   /** The visitor left while it was waiting: its `onCarrier` won't be called. */
-  cancel(waiter: Waiter): void {
+  cancel(waiter: Waiter, visitor: Endpoint): void {
     this.#pool.cancel(waiter)
-    this.release()
+    this.release(visitor)
   }
 
   /** An admitted visitor is done. */
-  release(): void {
+  release(visitor: Endpoint): void {
     this.#visitors--
     this.#all.now--
+    this.#all.perAddress.free(hostOf(visitor))
     this.owner.identity.freeVisitor()
+  }
+
+  /** Takes a visitor's place everywhere that it needs one; returns why there is none. */
+  #take(visitor: Endpoint): MillraceError | undefined {
+    const { most, mostPerAddress, now, perAddress } = this.#all
+    if (this.#visitors >= this.#maxVisitors) return new MillraceError('ERR_JOIN_LIMIT', `${this.#maxVisitors}`)
+    if (now >= most) return new MillraceError('ERR_RELAY_FULL', `${most}`)
+    const host = hostOf(visitor)
+    if (!perAddress.take(host, mostPerAddress)) return new MillraceError('ERR_ADDRESS_JOINS', `${mostPerAddress}`)
+    const full = this.owner.identity.takeVisitor()
+    if (full !== undefined) {
+      perAddress.free(host)
+      return full
+    }
+    this.#visitors++
+    this.#all.now++
+    return undefined
   }
 
   #startProxy(visitor: Endpoint): StartProxy {

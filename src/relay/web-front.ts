@@ -1,9 +1,11 @@
 import type { RelaySettings } from '../config/relay-settings.ts'
 import type { DataPlane, Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
+import { httpLimits } from '../http/limits.ts'
 import type { ClientHello } from '../net/client-hello.ts'
 import { logJoinEnd } from '../observe/join-log.ts'
 import type { Logger } from '../observe/log.ts'
+import type { Refusals } from '../observe/refusals.ts'
 import type { CertificateStore } from './certificate-store.ts'
 import { HttpFront, type HttpFrontOptions, type HttpRoute } from './http-front.ts'
 import type { Detour } from './http-route.ts'
@@ -28,13 +30,8 @@ export interface WebFrontOptions {
   /** Aborts all joins of the front. */
   readonly signal: AbortSignal
   readonly log: Logger
+  readonly refusals: Refusals
 }
-
-/**
- * How long a visitor and a service may be silent once the request is out, ms. Long polls and slow reports are quiet for
- * minutes; ngrok has no limit at all.
- */
-const answerIdleMs = 600_000
 
 /** The shared http or https port: brings visitors to the tunnel of their host. */
 export class WebFront {
@@ -45,7 +42,7 @@ export class WebFront {
   readonly #asked = new WeakMap<Endpoint, string>()
 
   constructor(options: WebFrontOptions) {
-    const { dataPlane, log, registry, scheme } = options
+    const { dataPlane, log, refusals, registry, scheme } = options
     this.#options = options
     this.#guide = {
       kind: 'https',
@@ -59,12 +56,14 @@ export class WebFront {
       dataPlane,
       scheme,
       log,
+      refusals,
       ...this.#changing(),
       lookup: (host, visitor) => {
         const detour = scheme === 'http' ? this.#redirect(host) : this.#misdirected(host, visitor)
         if (detour !== undefined) return detour
         const tunnel = registry.find(scheme, host)
-        return tunnel === undefined ? undefined : this.#route(tunnel)
+        if (tunnel === undefined) return undefined
+        return tunnel.welcomes(visitor) ? this.#route(tunnel) : { kind: 'denied' }
       },
     })
   }
@@ -78,11 +77,7 @@ export class WebFront {
     const { scheme, settings } = this.#options
     const { hstsSeconds, limits } = settings
     return {
-      limits: {
-        headBytes: limits.headBytes,
-        pending: limits.pendingVisitors,
-        pendingPerAddress: limits.pendingPerAddress,
-      },
+      limits: httpLimits(limits),
       ...(scheme === 'https' && hstsSeconds !== undefined ? { hsts: `max-age=${hstsSeconds}` } : {}),
     }
   }
@@ -152,7 +147,7 @@ export class WebFront {
   }
 
   #route(tunnel: Tunnel): HttpRoute {
-    const { log, signal } = this.#options
+    const { log, settings, signal } = this.#options
     const { identity } = tunnel.owner
     const { rate } = identity
     return {
@@ -160,7 +155,7 @@ export class WebFront {
       httpAuth: tunnel.httpAuth,
       joinOptions: {
         signal,
-        halfClosedIdleMs: answerIdleMs,
+        halfClosedIdleMs: settings.limits.httpIdleMs,
         ...(rate === undefined ? {} : { aToB: { rate }, bToA: { rate } }),
         onEnd: (_, join) => identity.removeJoin(join),
       },
@@ -169,11 +164,11 @@ export class WebFront {
         new Promise((resolve, reject) => {
           tunnel.admit(visitor, (proxy) => (proxy instanceof MillraceError ? reject(proxy) : resolve(proxy)))
         }),
-      onJoinEnd: (result) => {
-        tunnel.release()
+      onJoinEnd: (result, visitor) => {
+        tunnel.release(visitor)
         logJoinEnd(log, { url: tunnel.url, result, visitorSide: 'a' })
       },
-      onUnused: () => tunnel.release(),
+      onUnused: (visitor) => tunnel.release(visitor),
     }
   }
 }

@@ -71,13 +71,17 @@ export function decodeFrame(frame: Buffer): Message | UnknownMessage {
 /**
  * Reads one message: a frame of at most `limit` body bytes within `deadlineMs`. Rejects with ERR_FRAME_* or with what
  * {@link Endpoint.readHead} rejects with (ERR_ENDPOINT_ENDED with detail 0 = the peer ended between two messages).
+ * `weigh` is told the frame's length before anything is decoded; what it throws rejects the read.
  */
 export async function readMessage(
   endpoint: Endpoint,
   limit: number,
   deadlineMs: number,
+  weigh?: (bytes: number) => void,
 ): Promise<Message | UnknownMessage> {
-  return decodeFrame(await endpoint.readHead(findFrameEnd(limit), limit + frameHeaderBytes, deadlineMs))
+  const frame = await endpoint.readHead(findFrameEnd(limit), limit + frameHeaderBytes, deadlineMs)
+  weigh?.(frame.length)
+  return decodeFrame(frame)
 }
 
 /** Queues one message on an endpoint. Throws ERR_FRAME_UNSENDABLE. */

@@ -4,7 +4,9 @@ import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { relaySettings } from '../../src/config/relay-config.ts'
-import { defaultLimits, defaultStateDir } from '../../src/config/relay-settings.ts'
+import { defaultStateDir } from '../../src/config/relay-settings.ts'
+import { snakeCase } from '../../src/limits/limit.ts'
+import { defaultLimits, relayLimits } from '../../src/limits/relay.ts'
 
 const hash = 'ab'.repeat(32)
 const other = 'cd'.repeat(32)
@@ -137,6 +139,7 @@ limits:
       drainTimeoutMs: 2500,
       nameGraceMs: 1500,
       limits: {
+        ...defaultLimits,
         sessions: 1,
         tunnelsPerSession: 2,
         pool: 3,
@@ -156,6 +159,21 @@ limits:
         loginAddresses: 13,
       },
     })
+  })
+
+  it('reads every limit, within its range alone', async (t) => {
+    const rows = Object.entries(relayLimits)
+    const all = rows.map(([name, { range }]) => `  ${snakeCase(name)}: ${range[0]}\n`).join('')
+    assert.deepEqual(
+      (await relaySettings({}, await file(t, `limits:\n${all}`))).limits,
+      Object.fromEntries(rows.map(([name, { range }]) => [name, range[0]])),
+    )
+    for (const [name, { range }] of rows) {
+      for (const value of [range[0] - 1, range[1] + 1, 1.5]) {
+        const path = await file(t, `limits: { ${snakeCase(name)}: ${value} }\n`)
+        await assert.rejects(relaySettings({}, path), { code: 'ERR_CONFIG' }, `${name}: ${value}`)
+      }
+    }
   })
 
   it('takes certificates one by one, with paths relative to the file', async (t) => {

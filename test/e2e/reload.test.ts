@@ -1,7 +1,9 @@
 /** A relay whose settings change while it runs, as processes. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { existsSync, statSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { millrace } from '../cli/run.ts'
@@ -47,6 +49,13 @@ describe('millrace reload', () => {
       join(folder, 'state'),
     ])
     assert.match(stdout, new RegExp(`^pid: ${relay.pid}\nup_s: \\d+\nsessions: 0\ntunnels: 0\nvisitors: 0\n$`))
+    const tunnelPort = Number(
+      /\d+$/.exec(String((await relay.line('relay.listening', ({ role }) => role === 'tunnel'))['address'])),
+    )
+    const stranger = connect({ host: '127.0.0.1', port: tunnelPort }).end('GET / HTTP/1.1\r\n\r\n')
+    await once(stranger.resume(), 'close')
+    const told = await millrace(['status', '--state-dir', join(folder, 'state')])
+    assert.match(told.stdout, /^millrace_refusals_total\{code="ERR_FRAME_\w+"\}: 1$/m)
     relay.kill('SIGTERM')
     assert.equal(await relay.exit(), 0)
     assert.equal(existsSync(socket), false)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { defaultLimits } from '../../src/config/relay-settings.ts'
 import { silentLogger } from '../../src/observe/log.ts'
+import { Refusals } from '../../src/observe/refusals.ts'
 import { ControlSession } from '../../src/relay/control-session.ts'
 import type { Registrar } from '../../src/relay/registrar.ts'
 import { TokenAccount } from '../../src/relay/token-account.ts'
@@ -21,6 +22,7 @@ function silentSession(extensions?: readonly Extension[]): { session: ControlSes
     limits: defaultLimits,
     registrar: {} as Registrar,
     log: silentLogger,
+    refusals: new Refusals(silentLogger),
     onClose: () => undefined,
   })
   session.start()

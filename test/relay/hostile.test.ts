@@ -26,9 +26,14 @@ const firstFrames: readonly (readonly [name: string, bytes: Buffer])[] = [
   ['binary noise', Buffer.from(Array.from({ length: 512 }, (_, i) => (i * 197 + 31) & 0xff))],
 ]
 
+/** All refusals of a relay, whatever for. */
+function refusalsOf({ relay }: RelayBed): number {
+  return [...relay.refusals.counts.values()].reduce((sum, count) => sum + count, 0)
+}
+
 describe('hostile peers of the tunnel port', () => {
   for (const [name, bytes] of firstFrames) {
-    it(`${name}: one log line and a close, inside TLS and plain`, async (t) => {
+    it(`${name}: one log line and a close of each, inside TLS and plain`, async (t) => {
       const bed = await RelayBed.start(t)
       for (const connection of [
         await FrameSocket.tls(bed.port('tunnel')),
@@ -38,7 +43,9 @@ describe('hostile peers of the tunnel port', () => {
         await connection.ended()
         connection.destroy()
       }
-      assert.equal(bed.tap.all('connection.refused').length, 2)
+      assert.equal(refusalsOf(bed), 2)
+      // Of two within a second one line stands for both.
+      assert([1, 2].includes(bed.tap.all('connection.refused').length))
       // It serves others as before.
       await (await bed.agent()).tcp()
     })

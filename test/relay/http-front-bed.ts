@@ -6,6 +6,7 @@ import { createDataPlane } from '../../src/dataplane/create.ts'
 import type { Endpoint, JoinOptions, JoinResult } from '../../src/dataplane/types.ts'
 import type { HttpLimits } from '../../src/http/limits.ts'
 import { silentLogger } from '../../src/observe/log.ts'
+import { Refusals } from '../../src/observe/refusals.ts'
 import { HttpFront, type HttpRoute } from '../../src/relay/http-front.ts'
 
 /** Fails a test that would hang; far above what a loaded machine needs. */
@@ -142,6 +143,7 @@ export const makeBed = async (t: TestContext, options: BedOptions = {}): Promise
     limits: options.limits ?? {},
     lookup: (host) => (host === 'a.example' ? route : undefined),
     log: silentLogger,
+    refusals: new Refusals(silentLogger),
   })
   const listener = await dataPlane.listen({ host: '127.0.0.1', port: 0 }, {}, (batch) => {
     for (const visitor of batch) front.serve(visitor)

@@ -211,6 +211,34 @@ test('slow heads: 408 after the idle or the total limit, a silent close when not
   assert.match(dripping.received, /^HTTP\/1\.1 408 /)
 })
 
+test('a head that comes too slowly for its least pace gets a 408, however steadily it comes', async (t) => {
+  const bed = await makeBed(t, { limits: { headIdleMs: 1000, headTotalMs: 600_000, headMinRate: 1000 } })
+  const dripping = bed.visit('GET / HTTP/1.1\r\n')
+  const timer = setInterval(() => dripping.send('X: y\r\n'), 100)
+  await dripping.ends()
+  clearInterval(timer)
+  assert.match(dripping.received, /^HTTP\/1\.1 408 /)
+})
+
+test('a body that never comes does not hold the service for ever; a WebSocket may be silent', async (t) => {
+  const bed = await makeBed(t, { limits: { idleMs: 500 } })
+  const visitor = bed.visit('POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\n\r\nx')
+  await visitor.ends('reset')
+  assert.equal((await bed.joinEnd).reason, 'idle')
+
+  const upgraded = await makeBed(t, { limits: { idleMs: 500 } })
+  const socket = upgraded.visit(
+    'GET /a HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+  )
+  const service = await upgraded.service()
+  await service.has('\r\n\r\n')
+  service.send('HTTP/1.1 101 Switching Protocols\r\n\r\n')
+  await socket.has('101')
+  await new Promise((resolve) => setTimeout(resolve, 1200))
+  socket.send('still here')
+  await service.has('still here')
+})
+
 test('an unknown host is named on a 404 page; HEAD gets no body', async (t) => {
   const bed = await makeBed(t)
   const visitor = bed.visit('GET / HTTP/1.1\r\nHost: Other.example:81\r\n\r\n')

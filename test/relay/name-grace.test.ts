@@ -45,6 +45,7 @@ describe('an address whose agent is gone', () => {
       const due = performance.now() + 20_000
       while ((await other.ask({ Protocol: 'http', Subdomain: 'web' })).Error !== '') {
         assert(nameGraceMs > 0 && performance.now() < due)
+        await new Promise((resolve) => setTimeout(resolve, 20))
       }
     }
   })

@@ -20,7 +20,7 @@ describe('proxy connections', () => {
     const visitor = await FrameSocket.plain(port)
     t.after(() => visitor.destroy())
     await good.next('StartProxy')
-    assert.equal(bed.tap.all('connection.refused').length, 4)
+    assert.deepEqual([...bed.relay.refusals.counts], [['ERR_PROXY_REFUSED', 4]])
   })
 
   it('are bound to their session: a ticket is worth nothing with another client id', async (t) => {

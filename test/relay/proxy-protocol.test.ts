@@ -123,10 +123,8 @@ describe('the PROXY protocol from a trusted balancer', () => {
       await connection.ended()
     }
     const lines = bed.tap.all('visitor.refused')
-    assert.deepEqual(
-      lines.map(({ code }) => code),
-      Array.from({ length: 4 }, () => 'ERR_PROXY_PROTOCOL'),
-    )
+    assert.deepEqual([...bed.relay.refusals.counts], [['ERR_PROXY_PROTOCOL', 4]])
+    assert(lines.length > 0)
     assert.doesNotMatch(JSON.stringify(lines), /GET|1\.1\.1\.1|xxx/)
   })
 

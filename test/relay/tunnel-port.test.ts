@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { createDataPlane } from '../../src/dataplane/create.ts'
+import { Refusals } from '../../src/observe/refusals.ts'
 import { Access } from '../../src/relay/access.ts'
 import { makeCertificate } from '../../src/relay/certificates.ts'
 import { ControlRegistry } from '../../src/relay/control-registry.ts'
@@ -25,7 +26,9 @@ async function listen(t: TestContext, tap: LogTap): Promise<number> {
     allowPlain: true,
     maxPerAddress: 1_000,
     access: new Access({ allow: [], deny: [] }),
-    log: tap.log,
+    failureRate: 1_000,
+    rateAddresses: 10,
+    refusals: new Refusals(tap.log),
     firstMessageMs: timeMs,
   })
   const listener = await dataPlane.listen({ host: '127.0.0.1', port: 0 }, {}, (batch) => {

@@ -1,0 +1,111 @@
+import type { LimitTable } from './limit.ts'
+
+const ms = [1, 3_600_000] as const
+
+/** What a single visitor can make a front read or wait for: the part of the relay's limits that is about one connection. */
+export const visitLimits = {
+  headBytes: {
+    value: 32 * 1024,
+    unit: 'bytes',
+    range: [1024, 1_048_576],
+    what: 'An HTTP head, of a request or an answer.',
+    beyond: 'HTTP 431 (414 inside the first line); of an answer 502.',
+    code: 'ERR_HTTP_HEAD_TOO_LARGE',
+  },
+  headFields: {
+    value: 100,
+    unit: 'count',
+    range: [10, 10_000],
+    what: "Field lines of a request's head.",
+    beyond: 'HTTP 431.',
+    code: 'ERR_HTTP_HEAD_TOO_LARGE',
+  },
+  targetBytes: {
+    value: 8 * 1024,
+    unit: 'bytes',
+    range: [256, 1_048_576],
+    what: "A request's target; RFC 9112 section 3 asks for 8000 at least.",
+    beyond: 'HTTP 414.',
+    code: 'ERR_HTTP_TARGET_TOO_LONG',
+  },
+  headIdleMs: {
+    value: 10_000,
+    unit: 'ms',
+    range: ms,
+    what: "Silence within a request's head, or before it.",
+    beyond: 'HTTP 408; a visitor who has said nothing at all is let go silently.',
+    code: 'ERR_HTTP_HEAD_TIMEOUT',
+  },
+  headTotalMs: {
+    value: 30_000,
+    unit: 'ms',
+    range: ms,
+    what: 'A whole head, however steadily it comes.',
+    beyond: 'HTTP 408.',
+    code: 'ERR_HTTP_HEAD_TIMEOUT',
+  },
+  headMinRate: {
+    value: 100,
+    unit: 'bytes per second',
+    range: [1, 1_000_000],
+    what: 'The least pace of a head, counted once `head_idle_ms` have passed since it was awaited.',
+    beyond: 'HTTP 408.',
+    code: 'ERR_HTTP_HEAD_TIMEOUT',
+  },
+  chunkLineBytes: {
+    value: 1024,
+    unit: 'bytes',
+    range: [32, 65_536],
+    what: 'A chunk-size line with its extensions; signed uploads need about 90.',
+    beyond: 'The join is aborted.',
+    code: 'ERR_HTTP_FRAMING',
+  },
+  trailerBytes: {
+    value: 8 * 1024,
+    unit: 'bytes',
+    range: [32, 1_048_576],
+    what: 'The trailer section of a chunked body.',
+    beyond: 'The join is aborted.',
+    code: 'ERR_HTTP_FRAMING',
+  },
+  upgradeMs: {
+    value: 60_000,
+    unit: 'ms',
+    range: ms,
+    what: 'How long a service may take to answer a WebSocket handshake.',
+    beyond: 'HTTP 504.',
+    code: 'ERR_ENDPOINT_READ_TIMEOUT',
+  },
+  httpIdleMs: {
+    value: 600_000,
+    unit: 'ms',
+    range: [1_000, 86_400_000],
+    what: "Silence on both sides of an HTTP exchange, WebSockets excepted: the visitor's body included.",
+    beyond: 'Both are reset; the join ends as `idle`.',
+  },
+  clientHelloBytes: {
+    value: 16_384,
+    unit: 'bytes',
+    // An endpoint can be looked into for 64 KiB.
+    range: [512, 65_536],
+    what: "A visitor's ClientHello.",
+    beyond: 'The alert `decode_error`.',
+    code: 'ERR_CLIENT_HELLO_TOO_LARGE',
+  },
+  clientHelloMs: {
+    value: 10_000,
+    unit: 'ms',
+    range: ms,
+    what: 'How long a visitor may take for its ClientHello. The rest of the handshake has 10 s more.',
+    beyond: 'The connection is closed.',
+    code: 'ERR_TLS_TIMEOUT',
+  },
+  proxyHeaderMs: {
+    value: 5_000,
+    unit: 'ms',
+    range: ms,
+    what: 'How long a trusted balancer may take to send a PROXY protocol header.',
+    beyond: 'A reset.',
+    code: 'ERR_PROXY_PROTOCOL',
+  },
+} as const satisfies LimitTable
