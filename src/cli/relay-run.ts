@@ -1,13 +1,21 @@
 import { relaySettings } from '../config/relay-config.ts'
 import { defaultHstsSeconds, type RelaySettings } from '../config/relay-settings.ts'
+import type { ControlRequest } from '../control/exchange.ts'
 import { ControlServer } from '../control/server.ts'
+import { activatedSockets } from '../dataplane/activation.ts'
 import { createDataPlane } from '../dataplane/create.ts'
 import { createLogger, type Logger } from '../observe/log.ts'
+import { activation } from '../relay/inheritance.ts'
 import { Relay } from '../relay/relay.ts'
 import { exitCodes } from './exit.ts'
 import type { RelayCommandFlags } from './relay.ts'
 import { RelayFollower } from './relay-follow.ts'
+import { ServiceManager } from './service-manager.ts'
 import { followerStopSignals, onStopSignals } from './signals.ts'
+import { Succession, takeOver } from './takeover.ts'
+
+/** The sockets that a service manager may open. */
+const roles = ['tunnel', 'http', 'https'] as const
 
 /**
  * Runs a relay until it is asked to stop. Resolves with the exit code; rejects with what an operator must know
@@ -20,6 +28,7 @@ export async function runRelay(flags: RelayCommandFlags): Promise<number> {
     return exitCodes.ok
   }
   const log = createLogger({ format: settings.logFormat, level: flags.logLevel })
+  const manager = new ServiceManager(log)
   let stop: () => void = () => undefined
   const asked = new Promise<void>((resolve) => {
     stop = resolve
@@ -39,40 +48,65 @@ export async function runRelay(flags: RelayCommandFlags): Promise<number> {
   const alive = setInterval(() => undefined, 2 ** 30)
   try {
     const dataPlane = createDataPlane()
-    relay = await Relay.start({ settings, dataPlane, log })
+    const inheritance = flags.takeover === true ? await takeOver(settings, log) : activation(activatedSockets(roles))
+    relay = await Relay.start({ settings, dataPlane, log, ...(inheritance === undefined ? {} : { inheritance }) })
     log.info('relay.started', { dataPlane: dataPlane.kind, mode: dataPlane.mode, domain: settings.domain })
     const running = relay
-    follower = new RelayFollower(flags.config, () => settingsOf(flags), running, log)
-    control = await openControl(settings, running, follower, log)
+    const read = async (): Promise<RelaySettings> => {
+      manager.reloading()
+      return await settingsOf(flags).finally(() => manager.reloaded('the settings have been read again'))
+    }
+    follower = new RelayFollower(flags.config, read, running, log)
+    const succession = new Succession(running, manager, log)
+    const replace = flags.takeover === true
+    control = await openControl({ settings, relay: running, follower, succession, replace, log })
+    manager.ready(dataPlane, `serving ${settings.domain}`)
     if (settings.open) log.warn('relay.open', {}, 'anybody may open tunnels here')
-    await asked
+    await Promise.race([asked, succession.left])
     follower.close()
     await control?.close()
+    if (succession.begun) await Promise.race([asked, relay.emptied()])
+    manager.stopping('letting visitors finish')
     await relay.stop()
     return exitCodes.ok
   } finally {
     signals.dispose()
     process.off('SIGHUP', ignore)
     follower?.close()
+    manager.close()
     clearInterval(alive)
   }
 }
 
+interface ControlParts {
+  readonly settings: RelaySettings
+  readonly relay: Relay
+  readonly follower: RelayFollower
+  readonly succession: Succession
+  /** A relay that has left has the socket. */
+  readonly replace: boolean
+  readonly log: Logger
+}
+
 /** Without it the relay runs as well. */
-async function openControl(
-  { controlSocket }: RelaySettings,
-  relay: Relay,
-  follower: RelayFollower,
-  log: Logger,
-): Promise<ControlServer | undefined> {
+async function openControl({
+  settings: { controlSocket },
+  relay,
+  follower,
+  succession,
+  replace,
+  log,
+}: ControlParts): Promise<ControlServer | undefined> {
   const startedAt = Date.now()
   const up = (): number => Math.round((Date.now() - startedAt) / 1000)
   const handlers = {
     reload: async () => ({ ok: true, ...(await follower.reload()) }),
+    takeover: (request: ControlRequest) => succession.bequeath(request),
+    leave: (request: ControlRequest) => succession.leave(request),
     status: () => ({ ok: true, pid: process.pid, up_s: up(), ...relay.counts, ...relay.refusals.metrics }),
   }
   try {
-    return await ControlServer.open({ path: controlSocket, handlers, log })
+    return await ControlServer.open({ path: controlSocket, handlers, replace, log })
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error)
     log.warn('control.unavailable', { error: text }, 'millrace reload will not reach this relay')

@@ -9,6 +9,8 @@ import { tlsMinVersionOption } from './session-flags.ts'
 export interface RelayCommandFlags {
   readonly config?: string
   readonly check?: boolean
+  /** Goes on in place of the relay that runs with the same control socket. */
+  readonly takeover?: boolean
   readonly tunnelAddr?: HostPort
   readonly httpAddr?: HostPort
   readonly httpsAddr?: HostPort
@@ -37,6 +39,7 @@ export function register(program: Command): void {
     .description('runs the public server that agents connect to; flags come before the config file')
     .option('--config <file>', 'reads settings from a YAML file: these flags with _ for -, tokens and limits')
     .option('--check', 'only says whether the settings are right')
+    .option('--takeover', 'takes the place of the running relay without a gap, its sockets and its visitors to come')
     .option('--tunnel-addr <host:port>', 'where agents connect (default: ":4443")', checked(parseListenAddress))
     .option('--http-addr <host:port>', 'where visitors of http:// tunnels connect', checked(parseListenAddress))
     .option('--https-addr <host:port>', 'where visitors of https:// tunnels connect', checked(parseListenAddress))

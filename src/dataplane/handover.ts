@@ -5,14 +5,7 @@ import { errnoName } from './native/core.ts'
 import { NativeListener, systemError } from './native/listener.ts'
 import { loadAddon } from './native/load.ts'
 import { StreamListener } from './stream/listener.ts'
-import type { Address, InheritedSocket, Listener } from './types.ts'
-
-/** What goes from one process to another: a note, and for some notes a listener with it. */
-export interface Parcel<Socket> {
-  /** Anything that JSON can carry. */
-  readonly note: unknown
-  readonly socket?: Socket
-}
+import type { Address, InheritedSocket, Listener, Parcel } from './types.ts'
 
 /** Of one message: the kernel takes 253 descriptors at most, and a socket's buffer holds some 200 KiB. */
 const most = { descriptors: 250, bytes: 64 * 1024 }

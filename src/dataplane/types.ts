@@ -237,6 +237,13 @@ export interface Listener {
   leave(): Promise<void>
 }
 
+/** What goes from one process to another: a note, and for some notes a listener with it. */
+export interface Parcel<Socket> {
+  /** Anything that JSON can carry. */
+  readonly note: unknown
+  readonly socket?: Socket
+}
+
 /** Where to connect to. Names are resolved; both families are tried (RFC 8305). */
 export type DialTarget = { readonly host: string; readonly port: number } | { readonly path: string }
 

@@ -32,6 +32,11 @@ export const pageTexts = {
     message: 'The service behind this tunnel gave no valid answer.',
     advice: 'If the service is yours, look at its log.',
   },
+  agentAway: {
+    status: 503,
+    message: 'The agent that holds this tunnel is away.',
+    advice: 'Try again in a few seconds. If the tunnel is yours, look at what the agent says.',
+  },
   frontFull: {
     status: 503,
     message: 'Too many visitors are waiting at this relay.',

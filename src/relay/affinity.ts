@@ -54,16 +54,29 @@ export class Affinity {
     const saved: unknown = await readFile(this.#file, 'utf8')
       .then(JSON.parse)
       .catch(() => [])
-    if (!Array.isArray(saved)) return
+    if (Array.isArray(saved)) this.inherit(saved)
+  }
+
+  /**
+   * Takes over what {@link items} gave, of this relay's memory or another's; what is damaged is left out. `graceMs`: for
+   * how long addresses that were in use are kept for their owners. Default that of the reservations.
+   */
+  inherit(saved: readonly unknown[], graceMs?: number): void {
     const entries = saved.filter((item) => Array.isArray(item))
     for (const item of entries.slice(-this.#limit)) {
       const [owner, host, port] = item as readonly unknown[]
       if (typeof owner === 'string' && isStrings(host) && isStrings(port)) this.#entries.set(owner, { host, port })
     }
-    for (const item of saved as readonly unknown[]) {
+    for (const item of saved) {
       const reserved = typeof item === 'object' && item !== null && 'reserved' in item ? item.reserved : undefined
-      if (isSavedReservation(reserved)) this.#reservations?.restore([reserved])
+      if (isSavedReservation(reserved)) this.#reservations?.restore([reserved], graceMs)
     }
+  }
+
+  /** All that is remembered and reserved, for JSON: the least recently used first. */
+  items(): readonly unknown[] {
+    const entries = [...this.#entries].map(([owner, { host, port }]) => [owner, host, port])
+    return [...entries, ...(this.#reservations?.save() ?? []).map((reserved) => ({ reserved }))]
   }
 
   /** The addresses of an agent in the order in which it got them, then those of its token (not on an open relay). */
@@ -90,8 +103,7 @@ export class Affinity {
     this.#dirty = false
     const temporary = `${this.#file}.${randomBytes(4).toString('hex')}`
     try {
-      const lines = [...this.#entries].map(([owner, { host, port }]) => JSON.stringify([owner, host, port]))
-      for (const reserved of this.#reservations?.save() ?? []) lines.push(JSON.stringify({ reserved }))
+      const lines = this.items().map((item) => JSON.stringify(item))
       await writeFile(temporary, `[\n${lines.join(',\n')}\n]\n`, { mode: 0o600, flag: 'wx' })
       await rename(temporary, this.#file)
     } catch (error) {

@@ -66,6 +66,7 @@ export class HttpExchange {
     if (request === undefined) return this.abandon()
     this.#pageBody = request.method !== 'HEAD'
     const host = request.authority?.host ?? ''
+    if (host !== '' && !(await this.#isThere(host))) return
     const route = host === '' ? undefined : this.#context.lookup(host, this.#visitor)
     if (route === undefined) return this.#page(unknownHostPage(request.authority?.text ?? ''), host)
     if ('kind' in route) return this.#page(detourPage(route, request), host, detourErrors[route.kind])
@@ -95,6 +96,25 @@ export class HttpExchange {
     if (request.body.bytes === 0 && this.#hsts !== '') return this.#joinAnswered(route, proxy, head)
     visitor.unread(head)
     this.#join(route, proxy, { maxBytes: head.length + request.body.bytes })
+  }
+
+  /** Waits for an agent that is expected back. False when the visitor has been answered, or left meanwhile. */
+  async #isThere(host: string): Promise<boolean> {
+    const leaving = new AbortController()
+    const back = this.#context.awaitHost?.(host, leaving.signal)
+    if (back === undefined) return true
+    this.#visitor.onClosed((how) => {
+      if (how !== 'reset') return
+      leaving.abort()
+      this.abandon()
+    })
+    try {
+      await back
+      return !this.#gone
+    } catch (error) {
+      this.#page(pageTexts.agentAway, host, error)
+      return false
+    }
   }
 
   /** Undefined when the visitor has been answered, or left meanwhile. */

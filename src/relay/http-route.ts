@@ -48,6 +48,11 @@ export interface HttpFrontOptions {
   /** Finds the tunnel of a host: lower case, without port and final dot; IPv6 addresses in brackets. */
   readonly lookup: (host: string, visitor: Endpoint) => HttpRoute | Detour | undefined
   /**
+   * For a host whose agent is expected back: resolves when it may have come, and it is looked up then; rejects with
+   * ERR_TUNNEL_AWAY. Undefined for all other hosts. `signal`: the visitor left.
+   */
+  readonly awaitHost?: (host: string, signal: AbortSignal) => Promise<void> | undefined
+  /**
    * `Strict-Transport-Security` (RFC 6797), the field's value: added to our own answers, and to a service's final answer
    * to a request without body unless it has one itself. Default none.
    */

@@ -53,6 +53,11 @@ export class ProxyGate {
     this.#look()
   }
 
+  /** Connections whose header is awaited. */
+  get pending(): number {
+    return this.#pending.size
+  }
+
   /** Puts the gate before a front. */
   before(serve: Serve): Serve {
     return (batch) => {

@@ -119,9 +119,9 @@ export class Registrar {
     log.info('tunnel.down', { url: tunnel.url, reason })
   }
 
-  /** Closes the ports of TCP tunnels, which go on otherwise: resolves when what was queued there has come in. Never rejects. */
-  async closeListeners(): Promise<void> {
-    await Promise.allSettled([...this.#listeners.values()].map((listener) => listener.close()))
+  /** The listeners of TCP tunnels. */
+  get listeners(): readonly Listener[] {
+    return [...this.#listeners.values()]
   }
 
   /** Decides whether the address is kept for its owner. */

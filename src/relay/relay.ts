@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import type { RelaySettings } from '../config/relay-settings.ts'
 import { mergedSettings, type SettingsChange, settingsChange } from '../config/settings-change.ts'
-import type { Address, DataPlane, Endpoint, Listener } from '../dataplane/types.ts'
+import type { Address, DataPlane, Endpoint, Listener, Parcel } from '../dataplane/types.ts'
 import { formatAddress, type HostPort } from '../net/address.ts'
 import type { Logger } from '../observe/log.ts'
 import { Refusals } from '../observe/refusals.ts'
@@ -9,6 +9,8 @@ import { Access } from './access.ts'
 import { type Addresses, addressesOf } from './addresses.ts'
 import { ControlRegistry } from './control-registry.ts'
 import { drained } from './drain.ts'
+import { HeldPorts } from './held-ports.ts'
+import { bequests, type Inheritance, inheritedFor, type RelayRole } from './inheritance.ts'
 import { JoinBook } from './join-book.ts'
 import { explainListenError, listenOn } from './listen.ts'
 import { Login } from './login.ts'
@@ -30,13 +32,14 @@ export interface RelayOptions {
   readonly settings: RelaySettings
   readonly dataPlane: DataPlane
   readonly log: Logger
+  /** What it takes over from another relay, or a service manager. */
+  readonly inheritance?: Inheritance
 }
-
-/** What the relay listens for. */
-export type RelayRole = 'tunnel' | 'http' | 'https'
 
 /** How long a stopping relay keeps its agents for visitors who are on their way to them, ms. */
 const lastServiceMs = 1_000
+/** How long an agent has at least to come from a relay to its successor, ms. One of 1.x tries again after a second. */
+const leastReturnMs = 30_000
 /** How long aborted joins may take to tell of their end, ms. */
 const abortMs = 1_000
 /** How many ticks (seconds) lie between two looks whether what is remembered must be saved. */
@@ -55,6 +58,7 @@ export class Relay {
   readonly #webFronts: WebFront[] = []
   readonly #gate: ProxyGate
   readonly #refusals: Refusals
+  readonly #held: HeldPorts
   #certificates: RelayCertificates | undefined
   #door: TlsDoor | undefined
   #warden: TokenWarden | undefined
@@ -64,6 +68,10 @@ export class Relay {
   #login: Login | undefined
   #registrar: Registrar | undefined
   #stopping: Promise<void> | undefined
+  #retiring: Promise<void> | undefined
+  #left = false
+  /** False while another relay has the same sockets. */
+  #sole = true
   /** The listeners are closed. */
   #shut = false
 
@@ -76,6 +84,17 @@ export class Relay {
     this.#refusals = new Refusals(log)
     this.#gate = new ProxyGate(settings, this.#refusals)
     this.#addresses = addressesOf(settings)
+    const { limits } = settings
+    this.#held = new HeldPorts({
+      dataPlane: options.dataPlane,
+      get waiters() {
+        return limits.waiters
+      },
+      get waitMs() {
+        return limits.waiterTimeoutMs
+      },
+      before: (serve) => this.#gate.before(serve),
+    })
   }
 
   /**
@@ -135,6 +154,28 @@ export class Relay {
     return change
   }
 
+  /** What a successor needs, for `sendParcels`: the sockets, which go on here until {@link leave}, and the memory. */
+  bequests(): readonly Parcel<Listener>[] {
+    const ports = [...(this.#registrar?.listeners ?? []), ...this.#held.listeners]
+    return bequests({ roles: this.#listeners, ports, memory: this.#addresses.affinity.items() })
+  }
+
+  /**
+   * Leaves the public side to another relay that has the {@link bequests}. Joins go on. Resolves when the tunnel port is
+   * the other's. Idempotent; never rejects.
+   */
+  leave(): Promise<void> {
+    this.#sole = false
+    this.#left = true
+    this.#retiring ??= this.#retire(lastServiceMs)
+    return this.#retiring
+  }
+
+  /** Resolves when no visitor is left. For a relay that has left. */
+  async emptied(): Promise<void> {
+    await drained({ left: () => this.counts.visitors, limitMs: Number.POSITIVE_INFINITY, log: this.#options.log })
+  }
+
   async #start(): Promise<void> {
     const { settings, dataPlane, log } = this.#options
     const { limits } = settings
@@ -143,8 +184,13 @@ export class Relay {
     this.#warden = warden
     const certificates = await RelayCertificates.open(settings, log)
     this.#certificates = certificates
-    await this.#addresses.affinity.load()
     const tcpFront = new TcpFront({ dataPlane, joins: this.#joins, log, refusals })
+    const { inheritance } = this.#options
+    const { affinity } = this.#addresses
+    this.#sole = inheritance?.shared !== true
+    const graceMs = Math.max(leastReturnMs, settings.nameGraceMs)
+    if (this.#sole) await affinity.load()
+    else affinity.inherit(inheritance?.memory ?? [], graceMs)
     const serve = (tunnel: Tunnel, visitor: Endpoint): void => tcpFront.serve(tunnel, visitor)
     const door = new TlsDoor({
       dataPlane,
@@ -173,8 +219,9 @@ export class Relay {
       ...this.#addresses,
       byToken: !settings.open,
       log,
-      listen: (port, onEndpoints) =>
-        listenOn(dataPlane, { host: settings.tunnelAddr.host, port }, gate.before(onEndpoints)),
+      listen: async (port, onEndpoints) =>
+        this.#claim(port, onEndpoints) ??
+        (await listenOn(dataPlane, { host: settings.tunnelAddr.host, port }, gate.before(onEndpoints))),
       serve: (tunnel, visitor) => {
         if (!tunnel.terminates || !tunnel.welcomes(visitor)) return serve(tunnel, visitor)
         const secured = (endpoint: Endpoint): void => serve(tunnel, endpoint)
@@ -183,6 +230,7 @@ export class Relay {
     })
     this.#registrar = registrar
     const login = new Login({ settings, tokens: warden.tokens, sessions: this.#sessions, registrar, log, refusals })
+    for (const socket of inheritance?.ports ?? []) await this.#held.hold(socket, graceMs)
     this.#login = login
     const tunnelPort = new TunnelPort({
       dataPlane,
@@ -209,9 +257,16 @@ export class Relay {
       refusals,
     })
     this.#ticker = new Ticker((now, stoppedMs) => this.#tick(now, stoppedMs))
+    await inheritance?.arrived()
+    this.#sole = true
     await this.#listen('tunnel', settings.tunnelAddr, (batch) => {
       for (const endpoint of batch) tunnelPort.serve(endpoint)
     })
+  }
+
+  /** The listener of a port that an earlier relay had, for the owner of then. */
+  #claim(port: number, serve: (batch: readonly Endpoint[]) => void): Listener | undefined {
+    return this.#addresses.reservations.isAway('port', `${port}`) ? this.#held.claim(port, serve) : undefined
   }
 
   async #openWebFronts(tls: Pick<WebFrontOptions, 'certificates' | 'door' | 'passThrough'>): Promise<FrontPorts> {
@@ -222,8 +277,20 @@ export class Relay {
       const address = scheme === 'http' ? settings.httpAddr : settings.httpsAddr
       if (address === undefined) continue
       const registry = this.#registry
+      const addresses = this.#addresses
       const { signal } = this.#abort
-      const front = new WebFront({ scheme, dataPlane, registry, settings, ports, ...tls, signal, log, refusals })
+      const front = new WebFront({
+        scheme,
+        dataPlane,
+        registry,
+        addresses,
+        settings,
+        ports,
+        ...tls,
+        signal,
+        log,
+        refusals,
+      })
       const bound = await this.#listen(
         scheme,
         address,
@@ -238,11 +305,15 @@ export class Relay {
   async #listen(role: RelayRole, address: HostPort, serve: (batch: readonly Endpoint[]) => void): Promise<Address> {
     const { dataPlane, log } = this.#options
     let listener: Listener
+    const deliver = (batch: readonly Endpoint[]): void => {
+      if (!this.#shut) serve(batch)
+      else for (const endpoint of batch) endpoint.destroy('reset')
+    }
+    const inherited = inheritedFor(this.#options.inheritance, role, address)
     try {
-      listener = await listenOn(dataPlane, address, (batch) => {
-        if (!this.#shut) serve(batch)
-        else for (const endpoint of batch) endpoint.destroy('reset')
-      })
+      listener = await (inherited === undefined
+        ? listenOn(dataPlane, address, deliver)
+        : dataPlane.listen(inherited, {}, deliver))
     } catch (error) {
       throw explainListenError(error, address, `--${role}-addr`)
     }
@@ -254,6 +325,7 @@ export class Relay {
   #tick(now: number, stoppedMs: number): void {
     this.#warden?.tick()
     this.#refusals.tick()
+    this.#held.tick(now)
     for (const session of this.#sessions) {
       if (stoppedMs > 0) session.pardon(stoppedMs)
       session.tick(now)
@@ -264,7 +336,8 @@ export class Relay {
 
   async #save(): Promise<void> {
     const { affinity } = this.#addresses
-    if (!affinity.changed) return
+    // What a successor has learned since is worth more.
+    if (!affinity.changed || this.#left) return
     try {
       await mkdir(this.#options.settings.stateDir, { recursive: true })
       await affinity.save()
@@ -278,20 +351,8 @@ export class Relay {
   async #stop(drainMs: number): Promise<void> {
     this.#ticker?.stop()
     this.#warden?.close()
-    // A listener that closes accepts first what the kernel has queued: these come in as all before them did.
-    const close = (role: RelayRole): Promise<void> | undefined => this.#listeners.get(role)?.close()
-    await Promise.allSettled([close('http'), close('https'), this.#registrar?.closeListeners()])
-    await drained({ left: () => this.#unserved, limitMs: Math.min(drainMs, lastServiceMs) })
-    // Last, as those visitors needed proxy connections.
-    await close('tunnel')
-    this.#shut = true
-    this.#login?.close()
-    for (const session of this.#sessions) session.drain()
-    this.#addresses.returns.close()
-    this.#gate.close()
-    this.#door?.close()
-    this.#certificates?.close()
-    for (const front of this.#webFronts) front.close()
+    this.#retiring ??= this.#retire(Math.min(drainMs, lastServiceMs))
+    await this.#retiring
     const { log } = this.#options
     const left = await drained({ left: () => this.counts.visitors, limitMs: drainMs, log })
     if (left > 0) log.warn('relay.cut', { visitors: left }, 'they have not left within drain_timeout')
@@ -303,9 +364,35 @@ export class Relay {
     log.info('relay.stopped')
   }
 
+  /** Takes nobody new, brings those who have come in to their agents, then sends the agents away. Joins go on. */
+  async #retire(limitMs: number): Promise<void> {
+    const tunnelPort = this.#listeners.get('tunnel')
+    const others = [...this.#listeners.values(), ...(this.#registrar?.listeners ?? [])]
+    await Promise.allSettled([
+      ...others.filter((listener) => listener !== tunnelPort).map((listener) => this.#end(listener)),
+      this.#held.close((listener) => this.#end(listener)),
+    ])
+    await drained({ left: () => this.#unserved, limitMs })
+    // Last, as those visitors needed proxy connections.
+    if (tunnelPort !== undefined) await this.#end(tunnelPort)
+    this.#shut = true
+    this.#login?.close()
+    for (const session of this.#sessions) session.drain()
+    this.#addresses.returns.close()
+    this.#gate.close()
+    this.#door?.close()
+    this.#certificates?.close()
+    for (const front of this.#webFronts) front.close()
+  }
+
+  /** A listener that is closed accepts first what the kernel has queued: these come in as all before them did. */
+  #end(listener: Listener): Promise<void> {
+    return this.#sole ? listener.close() : listener.leave()
+  }
+
   /** Visitors who have come in and not got to their agent yet. */
   get #unserved(): number {
-    let count = this.#door?.pending ?? 0
+    let count = this.#gate.pending + (this.#door?.pending ?? 0)
     for (const front of this.#webFronts) count += front.pending
     for (const session of this.#sessions) count += session.waiting
     return count

@@ -88,8 +88,7 @@ export class Reservations {
   }
 
   /** What {@link save} told an earlier relay: whoever had an address then has lost it with that relay, just now. */
-  restore(saved: readonly SavedReservation[]): void {
-    const { graceMs } = this.#options
+  restore(saved: readonly SavedReservation[], graceMs = this.#options.graceMs): void {
     if (graceMs === 0) return
     const now = this.#now()
     for (const [key, owner, leftMs] of saved) {

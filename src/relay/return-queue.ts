@@ -1,4 +1,4 @@
-import type { Tunnel } from './tunnel.ts'
+import type { Tunnel, TunnelProtocol } from './tunnel.ts'
 
 /** Settings of a {@link ReturnQueue}. */
 export interface ReturnQueueOptions {
@@ -13,7 +13,8 @@ export type OnReturn = (tunnel: Tunnel | undefined) => void
 
 /** A visitor that waits for a tunnel. */
 export interface ReturnWaiter {
-  readonly key: string
+  /** The tunnels that would do. */
+  readonly keys: readonly string[]
   readonly onReturn: OnReturn
   readonly deadline: number
 }
@@ -36,11 +37,15 @@ export class ReturnQueue {
     return this.#waiters.size
   }
 
-  /** `onReturn` is called once, later. Undefined: too many wait already, and it is not called. */
-  wait(protocol: Tunnel['protocol'], address: string, onReturn: OnReturn): ReturnWaiter | undefined {
+  /**
+   * Waits for a tunnel of any of the protocols. `onReturn` is called once, later. Undefined: too many wait already, and it
+   * is not called.
+   */
+  wait(protocols: readonly TunnelProtocol[], address: string, onReturn: OnReturn): ReturnWaiter | undefined {
     const { limit, timeoutMs } = this.#options
     if (this.#waiters.size >= limit) return undefined
-    const waiter = { key: `${protocol} ${address}`, onReturn, deadline: performance.now() + timeoutMs }
+    const keys = protocols.map((protocol) => `${protocol} ${address}`)
+    const waiter = { keys, onReturn, deadline: performance.now() + timeoutMs }
     this.#waiters.add(waiter)
     this.#timer ??= setTimeout(this.#expire, timeoutMs)
     return waiter
@@ -54,7 +59,7 @@ export class ReturnQueue {
   /** A tunnel has come up. */
   arrived(tunnel: Tunnel): void {
     const key = `${tunnel.protocol} ${tunnel.address}`
-    const back = [...this.#waiters].filter((waiter) => waiter.key === key)
+    const back = [...this.#waiters].filter(({ keys }) => keys.includes(key))
     for (const waiter of back) if (this.#waiters.delete(waiter)) waiter.onReturn(tunnel)
   }
 

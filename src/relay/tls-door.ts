@@ -18,7 +18,7 @@ export type HelloVerdict = 'terminate' | 'passed' | 'unknown'
 export interface TlsGuide {
   /** Which protocol the handshake leads to: for `https`, ALPN offers http/1.1. */
   readonly kind: 'https' | 'raw'
-  judge(hello: ClientHello, visitor: Endpoint): HelloVerdict
+  judge(hello: ClientHello, visitor: Endpoint): HelloVerdict | Promise<HelloVerdict>
   /** Takes the TLS session over. */
   secured(endpoint: Endpoint, hello: ClientHello): void
 }
@@ -116,7 +116,7 @@ export class TlsDoor {
       throw reading.error
     }
     const { hello } = reading
-    const verdict = guide.judge(hello, visitor)
+    const verdict = await guide.judge(hello, visitor)
     if (verdict === 'unknown') {
       visitor.write(unrecognizedName)
       throw new MillraceError('ERR_SERVER_NAME')

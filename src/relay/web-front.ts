@@ -6,11 +6,12 @@ import type { ClientHello } from '../net/client-hello.ts'
 import { logJoinEnd } from '../observe/join-log.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Refusals } from '../observe/refusals.ts'
+import type { Addresses } from './addresses.ts'
 import type { CertificateStore } from './certificate-store.ts'
 import { HttpFront, type HttpFrontOptions, type HttpRoute } from './http-front.ts'
 import type { Detour } from './http-route.ts'
 import type { HelloVerdict, TlsDoor, TlsGuide } from './tls-door.ts'
-import type { Tunnel } from './tunnel.ts'
+import type { Tunnel, TunnelProtocol } from './tunnel.ts'
 import type { TunnelRegistry } from './tunnel-registry.ts'
 import { type FrontPorts, webUrl } from './urls.ts'
 
@@ -19,6 +20,7 @@ export interface WebFrontOptions {
   readonly scheme: 'http' | 'https'
   readonly dataPlane: DataPlane
   readonly registry: TunnelRegistry
+  readonly addresses: Pick<Addresses, 'reservations' | 'returns'>
   readonly settings: RelaySettings
   /** Where all web fronts are, once they listen. */
   readonly ports: FrontPorts
@@ -58,6 +60,7 @@ export class WebFront {
       log,
       refusals,
       ...this.#changing(),
+      awaitHost: (host, left) => this.#await(host, left),
       lookup: (host, visitor) => {
         const detour = scheme === 'http' ? this.#redirect(host) : this.#misdirected(host, visitor)
         if (detour !== undefined) return detour
@@ -114,9 +117,19 @@ export class WebFront {
    * A name without a tunnel is served a page if a certificate here is for it: that says more than an alert, which is all
    * that the others get. Visitors who name nobody get the default certificate, and are routed by Host alone.
    */
-  #judge({ serverName }: ClientHello, visitor: Endpoint): HelloVerdict {
-    const { certificates, passThrough, registry } = this.#options
+  #judge(hello: ClientHello, visitor: Endpoint): HelloVerdict | Promise<HelloVerdict> {
+    const { serverName } = hello
     if (serverName === '') return 'terminate'
+    const left = new AbortController()
+    const back = this.#await(serverName, left.signal)
+    if (back === undefined) return this.#verdict(serverName, visitor)
+    visitor.onClosed(() => left.abort())
+    const verdict = (): HelloVerdict => this.#verdict(serverName, visitor)
+    return back.then(verdict, verdict)
+  }
+
+  #verdict(serverName: string, visitor: Endpoint): HelloVerdict {
+    const { certificates, passThrough, registry } = this.#options
     const tunnel = registry.find('tls', serverName)
     if (tunnel !== undefined) {
       passThrough(tunnel, visitor)
@@ -124,6 +137,20 @@ export class WebFront {
     }
     const known = registry.find('https', serverName) !== undefined || certificates.covers(serverName)
     return known ? 'terminate' : 'unknown'
+  }
+
+  /** The agent of a host that is away for the moment; undefined when there is nothing to wait for. */
+  #await(host: string, left: AbortSignal): Promise<void> | undefined {
+    const { addresses, scheme, settings } = this.#options
+    const { reservations, returns } = addresses
+    if (!reservations.isAway('host', host)) return undefined
+    const other: readonly TunnelProtocol[] = scheme === 'https' ? ['tls'] : settings.httpsRedirect ? ['https'] : []
+    return new Promise((resolve, reject) => {
+      const away = (): void => reject(new MillraceError('ERR_TUNNEL_AWAY', host))
+      const waiter = returns.wait([scheme, ...other], host, (tunnel) => (tunnel === undefined ? away() : resolve()))
+      if (waiter === undefined) away()
+      else left.addEventListener('abort', () => returns.cancel(waiter))
+    })
   }
 
   #redirect(host: string): Detour | undefined {

@@ -3,6 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { defaultLimits } from '../../src/config/relay-settings.ts'
+import { FrameSocket } from './frame-socket.ts'
 import { RelayBed, sha256, token } from './relay-bed.ts'
 
 const tokens = [
@@ -32,6 +34,62 @@ describe('an address whose agent is gone', () => {
     const back = await bed.agent()
     assert.equal((await back.ask({ Protocol: 'http', Subdomain: 'web' })).Url, Url)
     assert.equal((await back.tcp({ RemotePort: port })).port, port)
+  })
+
+  it('keeps its visitors waiting until it is back, in the order of their coming', async (t) => {
+    const bed = await RelayBed.start(t, { tokens })
+    const agent = await bed.agent()
+    for (const Protocol of ['http+https', 'tls']) {
+      await agent.ask({ Protocol, Subdomain: Protocol === 'tls' ? 'raw' : 'web', Encrypt: true })
+    }
+    agent.destroy()
+    await bed.tap.until('agent.disconnected')
+    const open = async (servername: string, path: string): Promise<FrameSocket> => {
+      const visitor =
+        servername === ''
+          ? await FrameSocket.plain(bed.port('http'))
+          : await FrameSocket.tls(bed.port('https'), { servername })
+      visitor.write(`GET ${path} HTTP/1.1\r\nHost: web.localhost\r\n\r\n`)
+      return visitor
+    }
+    const first = await open('', '/1')
+    const left = await open('', '/0')
+    left.reset()
+    const second = await open('', '/2')
+    // Its handshake waits as well: the name may be that of a tls tunnel.
+    const secure = open('web.localhost', '/3')
+    const back = await bed.agent()
+    await back.ask({ Protocol: 'http+https', Subdomain: 'web' })
+    const paths: string[] = []
+    for (let i = 0; i < 3; i++) {
+      const { proxy } = await back.visitor()
+      paths.push((await proxy.read(6)).slice(4))
+      proxy.write(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok`)
+      proxy.end()
+    }
+    for (const visitor of [first, second, await secure]) assert.match(await visitor.rest(), /^HTTP\/1.1 200 OK/)
+    assert.deepEqual(
+      paths.filter((path) => path !== '/3'),
+      ['/1', '/2'],
+    )
+  })
+
+  it('turns visitors away with 503 when it stays away, and when too many wait', async (t) => {
+    const bed = await RelayBed.start(t, { tokens, limits: { ...defaultLimits, waiters: 1, waiterTimeoutMs: 500 } })
+    const agent = await bed.agent()
+    await agent.ask({ Protocol: 'http', Subdomain: 'web' })
+    agent.destroy()
+    await bed.tap.until('agent.disconnected')
+    const visit = async (): Promise<string> => {
+      const visitor = await FrameSocket.plain(bed.port('http'))
+      visitor.write('GET / HTTP/1.1\r\nHost: web.localhost\r\n\r\n')
+      return await visitor.rest()
+    }
+    const started = performance.now()
+    for (const answer of await Promise.all([visit(), visit()])) {
+      assert.match(answer, /^HTTP\/1.1 503 [\s\S]*The agent that holds this tunnel is away/)
+    }
+    assert(performance.now() - started > 450)
   })
 
   it("is anybody's once name_grace is over, or 0", async (t) => {

@@ -13,7 +13,8 @@ import {
   tokensFileName,
 } from '../../src/config/relay-settings.ts'
 import { createDataPlane } from '../../src/dataplane/create.ts'
-import { Relay, type RelayRole } from '../../src/relay/relay.ts'
+import type { RelayRole } from '../../src/relay/inheritance.ts'
+import { Relay } from '../../src/relay/relay.ts'
 import { LogTap } from './log-tap.ts'
 import { TestAgent, type TestAgentOptions } from './test-agent.ts'
 

@@ -10,12 +10,12 @@ describe('ReturnQueue', () => {
     const queue = new ReturnQueue({ limit: 10, timeoutMs: 60_000 })
     const told: string[] = []
     const wait = (name: string, address: string): void => {
-      queue.wait('http', address, (back) => told.push(`${name} ${back?.address}`))
+      queue.wait(['http'], address, (back) => told.push(`${name} ${back?.address}`))
     }
     wait('a', 'x')
     wait('b', 'y')
     wait('c', 'x')
-    const gone = queue.wait('http', 'x', () => told.push('gone'))
+    const gone = queue.wait(['http'], 'x', () => told.push('gone'))
     assert(gone !== undefined)
     queue.cancel(gone)
     queue.arrived(tunnel('x'))
@@ -26,9 +26,9 @@ describe('ReturnQueue', () => {
 
   it('is bounded in number and time', async () => {
     const queue = new ReturnQueue({ limit: 1, timeoutMs: 20 })
-    const back = new Promise((resolve) => assert(queue.wait('http', 'x', resolve) !== undefined))
+    const back = new Promise((resolve) => assert(queue.wait(['http'], 'x', resolve) !== undefined))
     assert.equal(
-      queue.wait('http', 'x', () => assert.fail('refused')),
+      queue.wait(['http'], 'x', () => assert.fail('refused')),
       undefined,
     )
     assert.equal(await back, undefined)
