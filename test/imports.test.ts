@@ -17,7 +17,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   http: ['errors.ts', 'printable.ts', 'dataplane', 'net', 'limits'],
   observe: ['errors.ts', 'printable.ts', 'dataplane'],
   control: ['errors.ts', 'observe'],
-  config: ['errors.ts', 'printable.ts', 'dataplane', 'net', 'observe', 'limits'],
+  config: ['errors.ts', 'printable.ts', 'dataplane', 'wire', 'net', 'observe', 'limits'],
   relay: [
     'errors.ts',
     'folder-watch.ts',

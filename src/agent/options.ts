@@ -39,6 +39,10 @@ export interface TunnelSpec {
   readonly relayTls?: boolean
   /** `tls` only: visitors' TLS ends here, and the service gets what they say. Absent: the service gets their TLS. */
   readonly certificate?: TunnelCertificate
+  /** The networks (CIDR) that visitors may come from, as the relay sees them. Default all. */
+  readonly allow?: readonly string[]
+  /** Those that they may not come from, whatever `allow` says. Default none. */
+  readonly deny?: readonly string[]
   /** `user:pass` asked of HTTP visitors by the relay. A secret. */
   readonly httpAuth?: string
 }

@@ -40,7 +40,7 @@ export interface SessionOptions {
   readonly onRoundTrip: (rttMs: number) => void
 }
 
-const offered: readonly Extension[] = ['ticket', 'close', 'drain', 'ping2', 'tls', 'origin', 'terminate']
+const offered: readonly Extension[] = ['ticket', 'close', 'drain', 'ping2', 'tls', 'origin', 'terminate', 'access']
 
 /** One control connection, from dialing to its end. */
 export class Session {
@@ -275,6 +275,7 @@ export class Session {
 const lackingTexts: Partial<Record<Extension, string>> = {
   tls: 'it does not know tls tunnels: update the relay',
   terminate: 'it does not know --tls: update the relay',
+  access: 'it does not know allow and deny lists of tunnels: update the relay',
 }
 
 function endOf(error: unknown): SessionEnd {

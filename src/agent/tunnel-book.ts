@@ -80,6 +80,7 @@ export class TunnelBook {
     const needed = of.flatMap((spec) => [
       ...(spec.protocol === 'tls' ? ['tls' as const] : []),
       ...(spec.relayTls === true ? ['terminate' as const] : []),
+      ...(spec.allow !== undefined || spec.deny !== undefined ? ['access' as const] : []),
     ])
     return needed.find((name) => !extensions.has(name))
   }
@@ -224,6 +225,8 @@ function toRequest({ spec, reqId, host, port }: Entry, style: RequestStyle): Req
     ...again,
     ...(style.plain === true || (style.plain === 'passthrough' && isPassthrough(spec)) ? { Encrypt: false } : {}),
     ...(spec.relayTls === true ? { Terminate: true } : {}),
+    ...(spec.allow === undefined ? {} : { Allow: spec.allow }),
+    ...(spec.deny === undefined ? {} : { Deny: spec.deny }),
   }
 }
 

@@ -1,13 +1,18 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { TunnelSpec } from '../agent/options.ts'
+import { MillraceError } from '../errors.ts'
 import { parseTarget } from '../net/address.ts'
+import { parseNetworks } from '../net/networks.ts'
 import type { ProxyProtocolVersion } from '../net/proxy-protocol-header.ts'
+import { maxNetworks } from '../wire/limits.ts'
 import { targetTrust } from './agent-secrets.ts'
 import { addSessionFlags, argument, type SessionFlags } from './session-flags.ts'
 
 /** The flags that all commands with a TARGET share, as commander gives them. */
 export interface AgentFlags extends SessionFlags {
   readonly proxyProtocol?: ProxyProtocolVersion
+  readonly allowCidr?: readonly string[]
+  readonly denyCidr?: readonly string[]
   readonly targetCa?: string
   readonly targetInsecureSkipVerify?: boolean
 }
@@ -18,6 +23,12 @@ export function addAgentFlags(command: Command): Command {
     .argument('<target>', 'the service: PORT, HOST:PORT, [V6]:PORT, unix:/PATH or https://HOST:PORT', (text) =>
       argument(() => parseTarget(text)),
     )
+    .option(
+      '--allow-cidr <network>',
+      'lets visitors come from this network (CIDR) alone; may be given several times',
+      addNetworks,
+    )
+    .option('--deny-cidr <network>', 'lets no visitor come from this network; may be given several times', addNetworks)
     .addOption(new Option('--target-ca <file>', 'trusts an https:// target by this CA (PEM)'))
     .addOption(new Option('--target-insecure-skip-verify', 'trusts any https:// target').conflicts('targetCa'))
     .addOption(
@@ -29,9 +40,28 @@ export function addAgentFlags(command: Command): Command {
 }
 
 /** A tunnel with what these flags say of its target. Throws {@link CommandFailure}. */
-export function withTarget(flags: AgentFlags, tunnel: Omit<TunnelSpec, 'targetTrust' | 'proxyProtocol'>): TunnelSpec {
-  const { proxyProtocol } = flags
-  return { ...tunnel, targetTrust: targetTrust(flags), ...(proxyProtocol === undefined ? {} : { proxyProtocol }) }
+export function withTarget(
+  flags: AgentFlags,
+  tunnel: Omit<TunnelSpec, 'targetTrust' | 'proxyProtocol' | 'allow' | 'deny'>,
+): TunnelSpec {
+  const { allowCidr: allow, denyCidr: deny, proxyProtocol } = flags
+  return {
+    ...tunnel,
+    targetTrust: targetTrust(flags),
+    ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
+    ...(allow === undefined ? {} : { allow }),
+    ...(deny === undefined ? {} : { deny }),
+  }
+}
+
+/** Adds one network, or several with commas between them, to those of the same flag before. */
+function addNetworks(text: string, before: readonly string[] = []): readonly string[] {
+  return argument(() => {
+    const networks = [...before, ...text.split(',').map((one) => one.trim())]
+    parseNetworks(networks)
+    if (networks.length > maxNetworks) throw new MillraceError('ERR_NETWORK', `more than ${maxNetworks} of them`)
+    return networks
+  })
 }
 
 /** Parses a port for commander; 0 means any. */

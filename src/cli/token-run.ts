@@ -34,6 +34,7 @@ export interface NewFlags extends PlaceFlags {
   readonly connections?: number
   readonly bandwidth?: number
   readonly network?: string[]
+  readonly denyNetwork?: string[]
   readonly expires?: string
 }
 
@@ -141,6 +142,7 @@ function scopesOf(flags: NewFlags): Readonly<Record<string, unknown>> {
     connections: flags.connections,
     bandwidth: flags.bandwidth,
     networks: flags.network,
+    deny_networks: flags.denyNetwork,
     expires: flags.expires,
   }
   return Object.fromEntries(Object.entries(scopes).filter(([, value]) => value !== undefined))

@@ -15,6 +15,7 @@ export function describeToken(entry: TokenEntry, now: number): string {
     ['connections', entry.connections?.toString()],
     ['bandwidth', entry.bandwidth?.toString()],
     ['networks', entry.networks?.join(',')],
+    ['deny-networks', entry.denyNetworks?.join(',')],
     ['expires', expires === undefined ? undefined : new Date(expires).toISOString()],
   ]
   const said = scopes.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]))

@@ -45,6 +45,7 @@ function addNew(token: Command): void {
     .option('--connections <n>', 'visitors of all its tunnels at once', count)
     .option('--bandwidth <n>', 'bytes per second of all its visitors together', count)
     .option('--network <cidr...>', 'networks that its agents may come from')
+    .option('--deny-network <cidr...>', 'networks that its agents may not come from')
     .option('--expires <day>', 'from when on it is worth nothing: 2027-01-31, or 2027-01-31T12:00:00Z')
     .action(async (flags: NewFlags) => (await import('./token-run.ts')).newToken(flags))
 }

@@ -46,6 +46,8 @@ async function specOf(given: AgentFileTunnel): Promise<TunnelSpec> {
     ...(hostname === undefined ? {} : { hostname }),
     ...(remotePort === undefined ? {} : { remotePort }),
     ...(given.tls === true ? { relayTls: true } : {}),
+    ...(given.allow === undefined ? {} : { allow: given.allow }),
+    ...(given.deny === undefined ? {} : { deny: given.deny }),
     ...(auth === undefined ? {} : { httpAuth: auth }),
     ...(crt === undefined || key === undefined ? {} : { certificate: await readPair(crt, key) }),
   }

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { parseHostPort, parseTarget, validateHostname } from '../net/address.ts'
 import { defaultTunnelPort } from '../net/enrolment.ts'
+import { parseNetworks } from '../net/networks.ts'
 import { parseProxy } from '../net/proxy-server.ts'
+import { maxNetworks } from '../wire/limits.ts'
 import { formed, parsed } from './parsed.ts'
 import { tlsVersion } from './tls-version.ts'
 
@@ -15,6 +17,20 @@ const target = formed(
   { type: 'integer' },
   (value) => (typeof value === 'number' ? String(value) : value),
   parsed(parseTarget),
+)
+/** One network, or several. */
+const networks = formed(
+  { type: 'string' },
+  (value) => (typeof value === 'string' ? [value] : value),
+  z
+    .array(
+      parsed((text) => {
+        parseNetworks([text])
+        return text
+      }),
+    )
+    .min(1)
+    .max(maxNetworks),
 )
 const secret = z.string().regex(/^\S+$/, 'expected a text without spaces')
 
@@ -50,6 +66,8 @@ const tunnel = z
       .regex(/^[^:]+:/, 'expected USER:PASSWORD')
       .optional(),
     tls: z.boolean().optional(),
+    allow: networks.optional(),
+    deny: networks.optional(),
     crt: path.optional(),
     key: path.optional(),
     target_ca: path.optional(),

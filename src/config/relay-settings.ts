@@ -49,6 +49,8 @@ export interface TokenEntry {
   readonly bandwidth?: number
   /** The networks (CIDR) that its agents may come from. */
   readonly networks?: readonly string[]
+  /** Those that they may not come from, whatever `networks` says. */
+  readonly denyNetworks?: readonly string[]
   /** From when on it is worth nothing, ms since 1970. */
   readonly expires?: number
   /** Worth nothing now. Default false. */

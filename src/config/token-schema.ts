@@ -59,6 +59,7 @@ const token = z.strictObject({
   connections: count.optional(),
   bandwidth: z.int().min(1).max(1_000_000_000_000).optional(),
   networks: z.array(network).min(1).optional(),
+  deny_networks: z.array(network).min(1).optional(),
   expires: moment.optional(),
   disabled: z.boolean().optional(),
 })

@@ -55,6 +55,13 @@ export const fixedLimits = {
     beyond: closes,
     code: 'ERR_FRAME_FIELD',
   },
+  networks: {
+    value: wire.maxNetworks,
+    unit: 'count',
+    what: "Networks in each of a tunnel's lists, `allow` and `deny`.",
+    beyond: closes,
+    code: 'ERR_FRAME_FIELD',
+  },
   silenceMs: {
     value: wire.silenceMs,
     unit: 'ms',

@@ -36,7 +36,7 @@ interface Details {
   readonly agent?: string
 }
 
-const always: readonly Extension[] = ['close', 'drain', 'ping2', 'tls', 'origin', 'terminate']
+const always: readonly Extension[] = ['close', 'drain', 'ping2', 'tls', 'origin', 'terminate', 'access']
 
 /** Lets agents in: turns an `Auth` into a control session, or says why not. */
 export class Login {

@@ -2,9 +2,11 @@ import type { RelaySettings } from '../config/relay-settings.ts'
 import type { Endpoint, Listener } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import { AddressCount } from '../net/address-group.ts'
+import { parseNetworks } from '../net/networks.ts'
 import type { Logger } from '../observe/log.ts'
 import { printable } from '../printable.ts'
 import type { ReqTunnel } from '../wire/messages.ts'
+import type { AccessLists } from './access.ts'
 import type { Affinity, AffinityKind } from './affinity.ts'
 import { HostChooser } from './host-chooser.ts'
 import { PortOpener } from './port-opener.ts'
@@ -37,6 +39,11 @@ type TunnelAddress = Pick<TunnelOptions, 'protocol' | 'url' | 'address' | 'asked
 const kindOf = (protocol: TunnelProtocol): AffinityKind => (protocol === 'tcp' ? 'port' : 'host')
 
 const isWeb = (protocol: TunnelProtocol): boolean => protocol === 'http' || protocol === 'https'
+
+/** The tunnel's own lists; undefined: it has none. */
+function accessOf(owner: TunnelOwner, { Allow: allow = [], Deny: deny = [] }: ReqTunnel): AccessLists | undefined {
+  return owner.knows('access') && allow.length + deny.length > 0 ? { allow, deny } : undefined
+}
 
 /** Gives tunnels their public addresses and takes them back. */
 export class Registrar {
@@ -71,11 +78,14 @@ export class Registrar {
   }
 
   /**
-   * Opens one tunnel for each protocol of a request and tells `onTunnel` of each. Rejects with ERR_TUNNEL_*, ERR_TOKEN_*, ERR_HOSTNAME
+   * Opens one tunnel for each protocol of a request and tells `onTunnel` of each. Rejects with ERR_TUNNEL_*, ERR_TOKEN_*, ERR_NETWORK, ERR_HOSTNAME
    * or ERR_POOL_CLOSED (the owner left meanwhile) at the first that can't be had; those before it stay.
    */
   async register(owner: TunnelOwner, request: ReqTunnel, onTunnel: (tunnel: Tunnel) => void): Promise<void> {
     const protocols = this.#protocols(owner, request.Protocol)
+    // Before anything is opened for it.
+    const networks = accessOf(owner, request)
+    if (networks !== undefined) parseNetworks([...networks.allow, ...networks.deny])
     const web = protocols.filter((protocol) => protocol !== 'tcp')
     let host: string | undefined
     for (const protocol of protocols) {
@@ -200,9 +210,11 @@ export class Registrar {
 
   #make(owner: TunnelOwner, request: ReqTunnel, what: TunnelAddress): Tunnel {
     const passthrough = what.protocol === 'tls' && request.Encrypt === false && owner.knows('passthrough')
+    const networks = accessOf(owner, request)
     const tunnel = new Tunnel({
       ...what,
       owner,
+      ...(networks === undefined ? {} : { networks }),
       httpAuth: what.protocol === 'http' || what.protocol === 'https' ? request.HttpAuth : '',
       plainAllowed: passthrough || (owner.knows('plain') && request.Encrypt === false),
       passthrough,

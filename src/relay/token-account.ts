@@ -40,6 +40,7 @@ export class TokenAccount {
   readonly #joins = new Set<Join>()
   #entry: TokenEntry | undefined
   #networks: Networks | undefined
+  #denied: Networks | undefined
   #rate: RateLimit | undefined
   #revoked = false
   #sessions = 0
@@ -79,6 +80,7 @@ export class TokenAccount {
       this.#rate = entry.bandwidth === undefined ? undefined : this.#makeRate?.(entry.bandwidth)
     }
     this.#networks = entry.networks === undefined ? undefined : parseNetworks(entry.networks)
+    this.#denied = entry.denyNetworks === undefined ? undefined : parseNetworks(entry.denyNetworks)
     this.#entry = entry
   }
 
@@ -98,8 +100,10 @@ export class TokenAccount {
   /** Why an agent may not come from there now. */
   problem(now: number, remote: Address): ErrorCode | undefined {
     const fault = this.fault(now)
-    if (fault !== undefined || this.#networks === undefined) return fault
-    return remote.family !== 'unix' && this.#networks.has(remote.host) ? undefined : 'ERR_TOKEN_NETWORK'
+    if (fault !== undefined) return fault
+    const host = remote.family === 'unix' ? '' : remote.host
+    const allowed = this.#networks?.has(host) !== false && this.#denied?.has(host) !== true
+    return allowed ? undefined : 'ERR_TOKEN_NETWORK'
   }
 
   /** True when its agents may ask for this host name (lower case). */

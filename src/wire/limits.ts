@@ -42,6 +42,9 @@ export const maxShownType = 32
 /** Most names in an `Extensions` list. */
 export const maxExtensions = 64
 
+/** Most networks in each of `ReqTunnel.Allow` and `Deny`: both lists fit {@link maxSentFrame}. */
+export const maxNetworks = 64
+
 /** Most tickets in one `ReqProxy`: 256 of 32 characters fit {@link maxSentFrame}. */
 export const maxTicketsPerReqProxy = 256
 

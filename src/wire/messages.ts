@@ -49,6 +49,10 @@ export interface ReqTunnel {
   readonly Encrypt?: boolean
   /** Extension `terminate`: true = the relay ends the visitors' TLS of a `tcp` tunnel. Absent = false. */
   readonly Terminate?: boolean
+  /** Extension `access`: the networks (CIDR) that visitors may come from. Absent or empty = all. */
+  readonly Allow?: readonly string[]
+  /** Extension `access`: those that they may not come from, whatever `Allow` says. */
+  readonly Deny?: readonly string[]
 }
 
 /** relay → agent: one tunnel of a request, or why there is none. */
@@ -163,6 +167,7 @@ export const extensions = [
   'tls',
   'origin',
   'terminate',
+  'access',
   'passthrough',
 ] as const
 

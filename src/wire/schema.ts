@@ -1,4 +1,4 @@
-import { maxExtensions, maxNameLength, maxTextLength, maxTicketsPerReqProxy } from './limits.ts'
+import { maxExtensions, maxNameLength, maxNetworks, maxTextLength, maxTicketsPerReqProxy } from './limits.ts'
 import type { Message, MessageType } from './messages.ts'
 
 /** What a field may hold. `max` is in characters, for `strings` per item. */
@@ -30,6 +30,7 @@ const text = { kind: 'string', max: maxTextLength, optional: false } as const
 const optionalName = { kind: 'string', max: maxNameLength, optional: true } as const
 const optionalTime = { kind: 'time', optional: true } as const
 const extensionList = { kind: 'strings', max: maxNameLength, maxItems: maxExtensions, optional: true } as const
+const networkList = { kind: 'strings', max: maxNameLength, maxItems: maxNetworks, optional: true } as const
 const ticketList = { kind: 'strings', max: maxNameLength, maxItems: maxTicketsPerReqProxy, optional: true } as const
 
 const fields: { readonly [T in MessageType]: FieldsOf<Extract<Message, { type: T }>> } = {
@@ -53,6 +54,8 @@ const fields: { readonly [T in MessageType]: FieldsOf<Extract<Message, { type: T
     RemotePort: { kind: 'uint16', optional: false },
     Encrypt: { kind: 'boolean', optional: true },
     Terminate: { kind: 'boolean', optional: true },
+    Allow: networkList,
+    Deny: networkList,
   },
   NewTunnel: { ReqId: name, Url: name, Protocol: name, Error: text },
   ReqProxy: { Tickets: ticketList, Plain: { kind: 'boolean', optional: true } },

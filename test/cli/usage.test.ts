@@ -41,6 +41,7 @@ describe('the command line', () => {
     ['two tokens', ['tcp', '22', ...relay, '--token', 'a', '--token-file', 'b'], /cannot be used with/],
     ['a CA and no verification', ['tcp', '22', ...relay, '--ca', 'a', '--insecure-skip-verify'], /cannot be used with/],
     ['a certificate without its key', ['tls', '443', ...relay, '--crt', 'a'], /--crt and --key belong together/],
+    ['a network that is none', ['http', '80', ...relay, '--deny-cidr', '10.0.0.0/99'], /not an IP network/],
     ['TLS within TLS', ['tls', 'https://localhost:1', ...relay], /give the target as HOST:PORT/],
     ['a choice that https does not have', ['https', '80', ...relay, '--proto', 'http'], /unknown option/],
     ['hsts that is no number', ['relay', '--open', '--hsts', 'long'], /whole number from 0/],

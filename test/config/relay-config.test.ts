@@ -64,6 +64,7 @@ tokens:
     connections: 3
     bandwidth: 4
     networks: [192.0.2.0/24]
+    deny_networks: [192.0.2.1]
     expires: 2027-01-31
     disabled: true
 tokens_file: more.yaml
@@ -125,6 +126,7 @@ limits:
           connections: 3,
           bandwidth: 4,
           networks: ['192.0.2.0/24'],
+          denyNetworks: ['192.0.2.1'],
           expires: Date.UTC(2027, 0, 31),
           disabled: true,
         },

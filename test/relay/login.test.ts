@@ -4,7 +4,18 @@ import { encodeMessage } from '../../src/wire/codec.ts'
 import { RelayBed, sha256, token } from './relay-bed.ts'
 import { TestAgent } from './test-agent.ts'
 
-const allExtensions = ['ticket', 'plain', 'close', 'drain', 'ping2', 'tls', 'origin', 'terminate', 'unheard-of']
+const allExtensions = [
+  'ticket',
+  'plain',
+  'close',
+  'drain',
+  'ping2',
+  'tls',
+  'origin',
+  'terminate',
+  'access',
+  'unheard-of',
+]
 
 describe('login', () => {
   it('answers a 1.x agent as 1.7 does: AuthResp of 120 bytes, then ReqProxy', async (t) => {
@@ -29,6 +40,7 @@ describe('login', () => {
       'tls',
       'origin',
       'terminate',
+      'access',
     ])
     const { Tickets } = await agent.control.next('ReqProxy')
     assert.equal(Tickets?.length, 1)

@@ -128,6 +128,8 @@ describe('a token', () => {
     const bed = await bedWith(t, { networks: ['192.0.2.0/24'] })
     await assertRefused(bed, 'ERR_TOKEN_NETWORK')
     await (await bedWith(t, { networks: ['192.0.2.0/24', '127.0.0.0/8'] })).agent()
+    const denyNetworks = ['127.0.0.1']
+    await assertRefused(await bedWith(t, { networks: ['127.0.0.0/8'], denyNetworks }), 'ERR_TOKEN_NETWORK')
   })
 
   it('may be disabled or have expired, and is refused as an unknown one is', async (t) => {
