@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { MillraceError } from '../errors.ts'
+import { defaultAgentLimits } from '../limits/agent.ts'
+import { Refusals } from '../observe/refusals.ts'
 import { Backoff } from './backoff.ts'
 import { Joins } from './joins.ts'
 import { LocalServices } from './local-service.ts'
@@ -18,6 +20,7 @@ export class Agent {
   readonly #dialer: RelayDialer
   readonly #joins: Joins
   readonly #visitors: Visitors
+  readonly #refusals: Refusals
   readonly #backoff: Backoff
   readonly #ending = new AbortController()
   readonly #firstUp: Promise<readonly string[]>
@@ -41,6 +44,7 @@ export class Agent {
     const { tlsMinVersion = 'TLSv1.2' } = options
     const timings = { ...defaultTimings, ...options.timings }
     this.#options = options
+    this.#refusals = new Refusals(log)
     this.#timings = timings
     this.#book = new TunnelBook(options.tunnels)
     this.#dialer = new RelayDialer({
@@ -54,7 +58,16 @@ export class Agent {
     })
     this.#joins = new Joins(() => this.#tellStatus())
     const services = new LocalServices(dataPlane, timings.localMs)
-    this.#visitors = new Visitors({ dataPlane, log, services, joins: this.#joins, tlsMinVersion })
+    const { visitors: maxVisitors = defaultAgentLimits.visitors } = options.limits ?? {}
+    this.#visitors = new Visitors({
+      dataPlane,
+      log,
+      services,
+      joins: this.#joins,
+      refusals: this.#refusals,
+      maxVisitors,
+      tlsMinVersion,
+    })
     this.#backoff = new Backoff(timings.backoff)
     this.#firstUp = new Promise((resolve, reject) => {
       this.#resolveFirstUp = resolve
@@ -126,9 +139,11 @@ export class Agent {
 
   async #run(): Promise<MillraceError | undefined> {
     await this.#recall()
+    const telling = setInterval(() => this.#refusals.tick(), 1_000).unref()
     const surroundings = new Surroundings({ onChange: (what) => this.disturbed(what) })
     const error = await this.#sessions()
     surroundings.stop()
+    clearInterval(telling)
     await this.#options.state?.close()
     this.#rejectFirstUp(error ?? new MillraceError('ERR_AGENT_STOPPED'))
     this.#setStatus({ state: 'stopped', retryInMs: 0 })
@@ -198,6 +213,7 @@ export class Agent {
       dialer: this.#dialer,
       book: this.#book,
       visitors: this.#visitors,
+      refusals: this.#refusals,
       clientId: this.#clientId,
       everUp: this.#everUp,
       onWelcome: (clientId) => {

@@ -24,6 +24,11 @@ export class Joins {
     return this.#live.size
   }
 
+  /** Visitors who are being served: joined, or on their way to it. */
+  get served(): number {
+    return this.#live.size + this.#dialing
+  }
+
   /** Joins so far, the running ones included. */
   get total(): number {
     return this.#total

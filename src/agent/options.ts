@@ -1,4 +1,5 @@
 import type { DataPlane, TlsTrust, TlsVersion } from '../dataplane/types.ts'
+import type { AgentLimits } from '../limits/agent.ts'
 import type { HostPort, Target } from '../net/address.ts'
 import type { ProxyChoice } from '../net/proxy-environment.ts'
 import type { ProxyProtocolVersion } from '../net/proxy-protocol-header.ts'
@@ -100,8 +101,8 @@ export interface AgentOptions {
    */
   readonly plain: Plain
   readonly tunnels: readonly TunnelSpec[]
-  /** Proxy connections that may be on their way or waiting for a visitor at once. Default 1024. */
-  readonly maxWaiting?: number
+  /** What a relay can make the agent hold. What is left out is as `defaultAgentLimits` has it. */
+  readonly limits?: Partial<AgentLimits>
   readonly timings?: Partial<AgentTimings>
   /** Keeps id and addresses over the agent's own restart. Default: nothing is kept. */
   readonly state?: StateFile

@@ -1,10 +1,11 @@
 import { setMaxListeners } from 'node:events'
 import type { Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
+import { fixedAgentLimits } from '../limits/agent.ts'
 import type { Logger } from '../observe/log.ts'
+import type { Refusals } from '../observe/refusals.ts'
 import { printable } from '../printable.ts'
 import { readMessage, writeMessage } from '../wire/codec.ts'
-import { maxFrame } from '../wire/limits.ts'
 import type { StartProxy } from '../wire/messages.ts'
 import { reasonOf } from './reason.ts'
 import type { RelayDialer } from './relay-dialer.ts'
@@ -17,12 +18,13 @@ export type Transport = 'tls' | 'plain' | 'passthrough'
 /** What a session's proxy connections need. */
 export interface ProxyConnectionsOptions {
   readonly log: Logger
+  readonly refusals: Refusals
   readonly dialer: RelayDialer
   readonly transport: 'tls' | 'plain'
   readonly clientId: string
   readonly visitors: Visitors
   readonly find: (url: string) => LiveTunnel | undefined
-  /** Most connections on their way or waiting for a visitor. */
+  /** Most connections on their way or waiting for a visitor. Beyond: ERR_AGENT_WAITING. */
   readonly maxWaiting: number
 }
 
@@ -35,7 +37,6 @@ export class ProxyConnections {
   readonly #ending = new AbortController()
   readonly #registered = new Set<Endpoint>()
   #waiting = 0
-  #limitLogged = false
   #find: ProxyConnectionsOptions['find']
 
   constructor(options: ProxyConnectionsOptions) {
@@ -55,10 +56,11 @@ export class ProxyConnections {
    * without TLS.
    */
   open(ticket: string | undefined, transport: Transport = this.#options.transport): void {
-    const { log, maxWaiting } = this.#options
+    const { maxWaiting, refusals } = this.#options
     if (this.#waiting >= maxWaiting) {
-      if (!this.#limitLogged) log.warn('proxy.limit', { waiting: this.#waiting }, 'the relay asks for too many at once')
-      this.#limitLogged = true
+      const { message } = new MillraceError('ERR_AGENT_WAITING', `${maxWaiting}`)
+      const fields = { waiting: this.#waiting, error: message }
+      refusals.tell({ event: 'proxy.limit', level: 'warn', code: 'ERR_AGENT_WAITING', fields })
       return
     }
     this.#waiting += 1
@@ -110,7 +112,7 @@ export class ProxyConnections {
     try {
       const ticketField = ticket === undefined ? {} : { Ticket: ticket }
       writeMessage(endpoint, { type: 'RegProxy', ClientId: clientId, ...ticketField })
-      const start = await readMessage(endpoint, maxFrame, Number.POSITIVE_INFINITY)
+      const start = await readMessage(endpoint, fixedAgentLimits.startProxyBytes.value, Number.POSITIVE_INFINITY)
       if (start.type !== 'StartProxy') throw new MillraceError('ERR_AGENT_PROTOCOL', `${start.type} for StartProxy`)
       // The session ended while the message was on its way here.
       if (!this.#registered.has(endpoint)) throw new MillraceError('ERR_ENDPOINT_CLOSED')

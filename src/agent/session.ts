@@ -1,5 +1,7 @@
 import type { Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
+import { defaultAgentLimits } from '../limits/agent.ts'
+import type { Refusals } from '../observe/refusals.ts'
 import { printable } from '../printable.ts'
 import { readMessage, writeMessage } from '../wire/codec.ts'
 import { maxFrame, maxNameLength } from '../wire/limits.ts'
@@ -28,6 +30,7 @@ export interface SessionOptions {
   readonly dialer: RelayDialer
   readonly book: TunnelBook
   readonly visitors: Visitors
+  readonly refusals: Refusals
   /** '' or the id of the last session. */
   readonly clientId: string
   /** All tunnels were refused before any session had one: the user should hear of it. */
@@ -50,7 +53,8 @@ export class Session {
   #proxies: ProxyConnections | undefined
   #heartbeat: Heartbeat | undefined
   readonly #retries = new Map<TunnelSpec, Backoff>()
-  readonly #timers = new Set<NodeJS.Timeout>()
+  /** Retries under way. */
+  readonly #timers = new Map<TunnelSpec, NodeJS.Timeout>()
   #welcome: Welcome | undefined
   #end: SessionEnd | undefined
 
@@ -82,7 +86,7 @@ export class Session {
       return this.#end ?? endOf(error)
     } finally {
       this.#heartbeat?.stop()
-      for (const timer of this.#timers) clearTimeout(timer)
+      for (const timer of this.#timers.values()) clearTimeout(timer)
       this.#endProxies()
       this.#control?.destroy()
       this.#options.book.clear()
@@ -122,7 +126,7 @@ export class Session {
   }
 
   #begin(control: Endpoint, welcome: Welcome): void {
-    const { agent, book, dialer, timings, visitors } = this.#options
+    const { agent, book, dialer, refusals, timings, visitors } = this.#options
     const { clientId, extended, extensions } = welcome
     this.#welcome = welcome
     const plain = plainOf(extensions)
@@ -140,7 +144,8 @@ export class Session {
       clientId,
       visitors,
       find: (url) => book.find(url),
-      maxWaiting: agent.maxWaiting ?? 1024,
+      refusals,
+      maxWaiting: agent.limits?.waiting ?? defaultAgentLimits.waiting,
     })
     const timed = extensions.has('ping2')
     this.#heartbeat = new Heartbeat(timed ? timings.heartbeat2 : timings.heartbeat, {
@@ -172,7 +177,7 @@ export class Session {
         this.#finish({ kind: 'drained', reason: `the relay takes no more visitors: ${printable(message.Reason)}` })
         break
       case 'unknown':
-        this.#options.agent.log.warn('agent.skipped', { type: message.name }, 'a message of a type unknown here')
+        this.#skip(message.name, 'a type unknown here')
         break
       case 'Auth':
       case 'AuthResp':
@@ -180,7 +185,7 @@ export class Session {
       case 'RegProxy':
       case 'StartProxy':
       case 'CloseTunnel':
-        this.#options.agent.log.warn('agent.skipped', { type: message.type }, 'a message that has no business here')
+        this.#skip(message.type, 'it has no business here')
         break
     }
   }
@@ -193,7 +198,7 @@ export class Session {
     }
     const tunnel = book.opened(message)
     if (tunnel === undefined) {
-      agent.log.warn('agent.skipped', { type: message.type }, 'a tunnel that nobody asked for')
+      this.#skip(message.type, 'a tunnel that nobody asked for')
       if (welcome.extensions.has('close')) this.#send(control, { type: 'CloseTunnel', Url: message.Url })
       return
     }
@@ -211,6 +216,8 @@ export class Session {
       this.#finish({ kind: 'tunnel-refused', reason })
       return
     }
+    // A relay that repeats itself changes nothing: one retry is enough.
+    if (this.#timers.has(spec)) return
     const retryInMs = this.#askAgain(control, spec, welcome)
     agent.log.warn('tunnel.refused', { target: targetName(spec), reason, retryInMs })
     onTunnels()
@@ -224,7 +231,7 @@ export class Session {
     onTunnels()
     // Nothing is left to serve: come back and ask again, at the pace of any other loss.
     if (book.live.length === 0) this.#finish({ kind: 'lost', reason: 'the relay closed the tunnel' })
-    else if (!book.isUp(tunnel.spec)) this.#askAgain(control, tunnel.spec, welcome)
+    else if (!book.isUp(tunnel.spec) && !this.#timers.has(tunnel.spec)) this.#askAgain(control, tunnel.spec, welcome)
   }
 
   #askAgain(control: Endpoint, spec: TunnelSpec, { extended, extensions }: Welcome): number {
@@ -238,12 +245,18 @@ export class Session {
     }
     const retryInMs = backoff.next()
     const timer = setTimeout(() => {
-      this.#timers.delete(timer)
+      this.#timers.delete(spec)
       const request = book.requestAgain(spec, { extended, plain: plainOf(extensions) })
       if (request !== undefined) this.#send(control, request)
     }, retryInMs)
-    this.#timers.add(timer)
+    this.#timers.set(spec, timer)
     return retryInMs
+  }
+
+  /** A relay may send as much of this as it likes. */
+  #skip(type: string, why: string): void {
+    const fields = { type, error: why }
+    this.#options.refusals.tell({ event: 'agent.skipped', level: 'warn', code: 'ERR_AGENT_PROTOCOL', fields })
   }
 
   #endProxies(): void {

@@ -120,10 +120,12 @@ export class TunnelBook {
     return entry === undefined ? undefined : request(entry, style)
   }
 
-  /** Notes an announcement. Undefined when it answers none of our requests. */
+  /** Notes an announcement. Undefined when it answers none of our requests, or is one more than was asked for. */
   opened(message: NewTunnel): LiveTunnel | undefined {
     const entry = this.#entries.find(({ reqId }) => reqId !== '' && reqId === message.ReqId)
     if (entry === undefined) return undefined
+    const had = this.live.filter(({ spec, url }) => spec === entry.spec && url !== message.Url)
+    if (had.length >= entry.spec.protocol.split('+').length) return undefined
     const tunnel: LiveTunnel = { url: message.Url, protocol: message.Protocol, spec: entry.spec }
     this.#live.set(tunnel.url, tunnel)
     remember(entry, message.Url)

@@ -3,6 +3,7 @@ import { MillraceError } from '../errors.ts'
 import { serviceDownPage } from '../http/pages.ts'
 import { logJoinEnd } from '../observe/join-log.ts'
 import type { Logger } from '../observe/log.ts'
+import type { Refusals } from '../observe/refusals.ts'
 import type { StartProxy } from '../wire/messages.ts'
 import type { Joins } from './joins.ts'
 import type { LocalServices } from './local-service.ts'
@@ -17,6 +18,9 @@ export interface VisitorsOptions {
   readonly log: Logger
   readonly services: LocalServices
   readonly joins: Joins
+  readonly refusals: Refusals
+  /** Most visitors at once. Beyond: ERR_AGENT_VISITORS. */
+  readonly maxVisitors: number
   /** The oldest TLS of visitors whose TLS ends here. */
   readonly tlsMinVersion: TlsVersion
 }
@@ -33,7 +37,13 @@ export class Visitors {
 
   /** Takes a proxy connection whose `StartProxy` has been read; the visitor's bytes follow on it. Never throws. */
   serve(proxy: Endpoint, start: StartProxy, tunnel: LiveTunnel): void {
-    const { joins, log, services } = this.#options
+    const { joins, log, maxVisitors, refusals, services } = this.#options
+    if (joins.served >= maxVisitors) {
+      proxy.destroy('reset')
+      const fields = { url: tunnel.url, error: new MillraceError('ERR_AGENT_VISITORS', `${maxVisitors}`).message }
+      refusals.tell({ event: 'visitor.refused', level: 'warn', code: 'ERR_AGENT_VISITORS', fields })
+      return
+    }
     joins.arrived()
     log.debug('visitor', { url: tunnel.url, client: start.ClientAddr, join: start.Id })
     if (joins.signal.aborted) {

@@ -4,6 +4,8 @@ import { StateFile } from '../agent/state-file.ts'
 import { targetName } from '../agent/tunnel-book.ts'
 import { defaultStateDir } from '../config/relay-settings.ts'
 import { createDataPlane } from '../dataplane/create.ts'
+import { agentLimits } from '../limits/agent.ts'
+import { limitsFrom } from '../limits/limit.ts'
 import { formatHostPort } from '../net/address.ts'
 import { createLogger, type Logger } from '../observe/log.ts'
 import { outboundProxy } from './agent-proxy.ts'
@@ -50,6 +52,7 @@ export async function runAgent(
     token,
     plain: flags.plain ?? 'passthrough',
     tunnels,
+    limits: limitsFrom(agentLimits, flags.limits),
     state: new StateFile(defaultStateDir(), purposeOf(flags, tunnels)),
     ...(screen === undefined ? {} : { onStatus: (status) => screen.update(status) }),
   })

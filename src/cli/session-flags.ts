@@ -22,6 +22,8 @@ export interface SessionFlags {
   /** The oldest that the relay, and visitors whose TLS ends here, may speak. */
   readonly tlsMinVersion?: TlsVersion
   readonly plain?: boolean | 'passthrough'
+  /** Of the config file alone. */
+  readonly limits?: Readonly<Record<string, number | undefined>>
   readonly logFormat: 'pretty' | 'json'
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
@@ -112,6 +114,7 @@ async function takeConfig(action: Command): Promise<void> {
     { plain: given.plain },
     { logFormat: given.log_format },
     { logLevel: given.log_level },
+    { limits: given.limits },
   ]
   for (const group of groups) {
     if (Object.keys(group).some((key) => action.getOptionValueSource(key) === 'cli')) continue

@@ -1,9 +1,11 @@
 import { z } from 'zod'
+import { agentLimits } from '../limits/agent.ts'
 import { parseHostPort, parseTarget, validateHostname } from '../net/address.ts'
 import { defaultTunnelPort } from '../net/enrolment.ts'
 import { parseNetworks } from '../net/networks.ts'
 import { parseProxy } from '../net/proxy-server.ts'
 import { maxNetworks } from '../wire/limits.ts'
+import { limitsSchema } from './limits-schema.ts'
 import { formed, parsed } from './parsed.ts'
 import { tlsVersion } from './tls-version.ts'
 
@@ -121,6 +123,7 @@ export const agentSchema = z
     plain: z.union([z.boolean(), z.literal('passthrough')]).optional(),
     log_format: z.enum(['pretty', 'json']).optional(),
     log_level: z.enum(['debug', 'info', 'warn', 'error']).optional(),
+    limits: limitsSchema(agentLimits).optional(),
     tunnels: z
       .record(z.string().regex(/^[\w.-]{1,64}$/, 'expected a name of letters, digits, ".", "_" and "-"'), tunnel)
       .optional(),

@@ -139,7 +139,7 @@ describe('visitors of the agent', () => {
   })
 
   it('do not make the agent open more than its limit', async (t) => {
-    const at = await stage(t, tcpTunnel(1), { maxWaiting: 2 })
+    const at = await stage(t, tcpTunnel(1), { limits: { waiting: 2 } })
     at.control.send({ type: 'ReqProxy', Tickets: ['a', 'b', 'c', 'd'] })
     await at.log.line('proxy.limit')
     await at.relay.connections.next()

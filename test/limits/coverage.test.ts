@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import type { AgentLimits, fixedAgentLimits } from '../../src/limits/agent.ts'
 import type { RelayLimits } from '../../src/limits/relay.ts'
 
 type Proof = readonly [file: string, name: string]
@@ -47,8 +48,19 @@ const proofs: Readonly<Record<keyof RelayLimits, Proof>> = {
   remembered: ['relay/affinity.test.ts', 'forgets the owners not seen for longest'],
 }
 
+const hostile = 'agent/hostile-relay.test.ts'
+
+const agentProofs: Readonly<Record<keyof AgentLimits | keyof typeof fixedAgentLimits, Proof>> = {
+  waiting: ['agent/visitors.test.ts', 'do not make the agent open more than its limit'],
+  visitors: [hostile, 'serves no more visitors at once than limits.visitors'],
+  controlMessageBytes: ['agent/session.test.ts', 'survives hostile frames'],
+  startProxyBytes: [hostile, 'reads no StartProxy that is longer than a TLS record'],
+  announcements: [hostile, 'keeps one address for each protocol that it asked for'],
+  retries: [hostile, 'asks once for a tunnel that is refused again and again'],
+}
+
 describe('limits', () => {
-  for (const [key, [file, name]] of Object.entries(proofs)) {
+  for (const [key, [file, name]] of Object.entries({ ...proofs, ...agentProofs })) {
     it(`${key} is tested in ${file}`, () => {
       assert(readFileSync(new URL(`../${file}`, import.meta.url), 'utf8').includes(name), name)
     })
