@@ -14,8 +14,9 @@ namespace millrace {
 
 class TlsSessions {
  public:
-  // Sessions kept for one server, as each opens one connection at most; servers that are remembered.
-  static constexpr size_t kEach = 8;
+  // Sessions kept for one server, as each opens one connection at most, and many may be opened at once; servers that are
+  // remembered.
+  static constexpr size_t kEach = 64;
   static constexpr size_t kServers = 256;
 
   explicit TlsSessions(const TlsLibrary& library) : library_(library) {}

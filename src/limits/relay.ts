@@ -82,7 +82,7 @@ export const relayLimits = {
     code: 'ERR_POOL_LIMIT',
   },
   waiters: {
-    value: 1024,
+    value: 4096,
     unit: 'count',
     range: count,
     what: 'Visitors of one agent that wait for a proxy connection. All together are bounded by `joins`.',

@@ -4,7 +4,7 @@ import { MillraceError } from '../errors.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Refusals } from '../observe/refusals.ts'
 import { readMessage, writeMessage } from '../wire/codec.ts'
-import { maxFrame, maxLiveTickets, ping2IntervalMs, ping2SilenceMs, silenceMs } from '../wire/limits.ts'
+import { maxFrame, ping2IntervalMs, ping2SilenceMs, silenceMs } from '../wire/limits.ts'
 import type { Extension, Message, ReqTunnel, UnknownMessage } from '../wire/messages.ts'
 import { TicketBook } from '../wire/tickets.ts'
 import { welcome } from './auth-answer.ts'
@@ -34,8 +34,13 @@ export interface ControlSessionOptions {
   readonly onClose: (session: ControlSession) => void
 }
 
-/** Requests for proxy connections that a 1.x agent may be sent at once: 40 bytes each, together far below a record. */
-const maxRequestedOf1x = 128
+/**
+ * Requests for proxy connections that an agent may have open at once. So many handshakes keep both ends busy, and more
+ * would only make each of them later: than the agent's limit for what is on its way (1024), than an address's handshakes
+ * may be in number, than the time after which a request is taken for lost. For a 1.x agent they are 40 bytes each, together
+ * far below a record.
+ */
+const maxRequested = { tickets: 256, of1x: 128 } as const
 
 /** Ends that are our refusal to go on. */
 const refusedEnds: ReadonlySet<SessionEnd> = new Set<SessionEnd>(['protocol', 'flood', 'overflow'])
@@ -273,7 +278,7 @@ export class ControlSession implements TunnelOwner {
       get waiterTimeoutMs() {
         return limits.waiterTimeoutMs
       },
-      maxRequested: this.knows('ticket') ? maxLiveTickets : maxRequestedOf1x,
+      maxRequested: this.knows('ticket') ? maxRequested.tickets : maxRequested.of1x,
       ...own,
     })
   }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import type { RelaySettings } from '../config/relay-settings.ts'
 import { mergedSettings, type SettingsChange, settingsChange } from '../config/settings-change.ts'
@@ -82,6 +83,8 @@ export class Relay {
     this.#settings = settings
     this.#options = { ...options, settings }
     this.#refusals = new Refusals(log)
+    // Each web join listens to it: many at once are no leak.
+    setMaxListeners(0, this.#abort.signal)
     this.#gate = new ProxyGate(settings, this.#refusals)
     this.#addresses = addressesOf(settings)
     const { limits } = settings

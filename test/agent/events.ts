@@ -21,10 +21,12 @@ export class Mailbox<T> {
   readonly #items: T[] = []
   readonly #readers: { readonly take: (item: T) => void; readonly giveUp: (error: Error) => void }[] = []
   readonly #what: string
+  readonly #patienceMs: number
   #closed = false
 
-  constructor(what: string) {
+  constructor(what: string, ms = patienceMs) {
     this.#what = what
+    this.#patienceMs = ms
   }
 
   /** Adds an item. */
@@ -40,7 +42,7 @@ export class Mailbox<T> {
     if (item !== undefined) return item
     if (this.#closed) throw new Error(`no ${this.#what}: it has ended`)
     const waiting = new Promise<T>((take, giveUp) => this.#readers.push({ take, giveUp }))
-    return within(waiting, this.#what)
+    return within(waiting, this.#what, this.#patienceMs)
   }
 
   /** Says that no more will come. */

@@ -51,6 +51,7 @@ export class RelayBed {
     t: TestContext,
     options: BedOptions = {},
     without: readonly (keyof RelaySettings)[] = [],
+    dataPlane = createDataPlane(),
   ): Promise<RelayBed> {
     const stateDir = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'millrace-relay-')))
     const settings: RelaySettings = {
@@ -67,7 +68,7 @@ export class RelayBed {
     }
     for (const key of without) Reflect.deleteProperty(settings, key)
     const tap = new LogTap()
-    const relay = await Relay.start({ settings, dataPlane: createDataPlane(), log: tap.log })
+    const relay = await Relay.start({ settings, dataPlane, log: tap.log })
     const bed = new RelayBed(relay, tap, settings)
     t.after(async () => {
       for (const agent of bed.#agents) agent.destroy()
