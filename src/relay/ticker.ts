@@ -1,7 +1,8 @@
 /** What a {@link Ticker} calls: once a second, with the time of `performance.now()`. */
 export type OnTick = (now: number, stoppedMs: number) => void
 
-const periodMs = 1_000
+/** So often does a {@link Ticker} tick, ms. */
+export const periodMs = 1_000
 
 /** Ticks that come later than this were held up by more than a busy moment, ms. */
 const lateMs = 5_000
