@@ -86,6 +86,7 @@ const catalogue = {
   ERR_TUNNEL_HOST: 'the token does not allow the name {detail}',
   ERR_TUNNEL_TAKEN: 'the tunnel {detail} is already registered',
   ERR_TUNNEL_KEPT: 'the tunnel {detail} is kept for the agent that had it, which may come back',
+  ERR_DESCRIPTORS: '{detail} (ulimit -n, LimitNOFILE=)',
   ERR_TUNNEL_AWAY: 'the agent of {detail} is away',
   ERR_TUNNEL_PORT: 'port {detail}',
   ERR_TUNNEL_PORTS_USED: 'no port is free in the range {detail}',

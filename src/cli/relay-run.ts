@@ -7,12 +7,13 @@ import { createDataPlane } from '../dataplane/create.ts'
 import { createLogger, type Logger } from '../observe/log.ts'
 import { activation } from '../relay/inheritance.ts'
 import { Relay } from '../relay/relay.ts'
+import { checkDescriptors } from './descriptors.ts'
 import { exitCodes } from './exit.ts'
 import type { RelayCommandFlags } from './relay.ts'
 import { RelayFollower } from './relay-follow.ts'
 import { ServiceManager } from './service-manager.ts'
 import { followerStopSignals, onStopSignals } from './signals.ts'
-import { Succession, takeOver } from './takeover.ts'
+import { Succession, startSuccessor, takeOver } from './takeover.ts'
 
 /** The sockets that a service manager may open. */
 const roles = ['tunnel', 'http', 'https'] as const
@@ -41,6 +42,12 @@ export async function runRelay(flags: RelayCommandFlags): Promise<number> {
   // Until there is something to reload: it must not end a relay that is still starting.
   const ignore = (): void => undefined
   process.on('SIGHUP', ignore)
+  let succession: Succession | undefined
+  const replace = (): void => {
+    const current = succession
+    if (current !== undefined && !current.begun) startSuccessor(() => current.begun, log)
+  }
+  process.on('SIGUSR2', replace)
   let follower: RelayFollower | undefined
   let control: ControlServer | undefined
   let relay: Relay | undefined
@@ -48,6 +55,7 @@ export async function runRelay(flags: RelayCommandFlags): Promise<number> {
   const alive = setInterval(() => undefined, 2 ** 30)
   try {
     const dataPlane = createDataPlane()
+    checkDescriptors(settings.limits, log)
     const inheritance = flags.takeover === true ? await takeOver(settings, log) : activation(activatedSockets(roles))
     relay = await Relay.start({ settings, dataPlane, log, ...(inheritance === undefined ? {} : { inheritance }) })
     log.info('relay.started', { dataPlane: dataPlane.kind, mode: dataPlane.mode, domain: settings.domain })
@@ -57,20 +65,22 @@ export async function runRelay(flags: RelayCommandFlags): Promise<number> {
       return await settingsOf(flags).finally(() => manager.reloaded('the settings have been read again'))
     }
     follower = new RelayFollower(flags.config, read, running, log)
-    const succession = new Succession(running, manager, log)
-    const replace = flags.takeover === true
-    control = await openControl({ settings, relay: running, follower, succession, replace, log })
+    const parting = new Succession(running, manager, log)
+    succession = parting
+    const parts = { settings, relay: running, follower, succession: parting, log }
+    control = await openControl({ ...parts, replace: flags.takeover === true })
     manager.ready(dataPlane, `serving ${settings.domain}`)
     if (settings.open) log.warn('relay.open', {}, 'anybody may open tunnels here')
-    await Promise.race([asked, succession.left])
+    await Promise.race([asked, parting.left])
     follower.close()
     await control?.close()
-    if (succession.begun) await Promise.race([asked, relay.emptied()])
+    if (parting.begun) await Promise.race([asked, relay.emptied()])
     manager.stopping('letting visitors finish')
     await relay.stop()
     return exitCodes.ok
   } finally {
     signals.dispose()
+    process.off('SIGUSR2', replace)
     process.off('SIGHUP', ignore)
     follower?.close()
     manager.close()

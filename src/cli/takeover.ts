@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import type { RelaySettings } from '../config/relay-settings.ts'
 import { askRelay } from '../control/client.ts'
 import type { ControlReply, ControlRequest } from '../control/exchange.ts'
@@ -34,6 +35,25 @@ export async function takeOver({ controlSocket }: RelaySettings, log: Logger): P
   } finally {
     door.close()
   }
+}
+
+/**
+ * Starts the relay anew, as it is installed now, to take this one's place: same flags, same terminal or journal. Should it
+ * fail before `isReplaced`, this one goes on. Under a service manager it is a child of this process, as its unit demands.
+ */
+export function startSuccessor(isReplaced: () => boolean, log: Logger): void {
+  const [program = '', ...flags] = process.argv.slice(1)
+  const takeover = flags.includes('--takeover') ? flags : [...flags, '--takeover']
+  // Those are about this process.
+  const { LISTEN_PID: _, LISTEN_FDS: _fds, LISTEN_FDNAMES: _names, WATCHDOG_PID: _pid, ...env } = process.env
+  const child = spawn(process.execPath, [...process.execArgv, program, ...takeover], { stdio: 'inherit', env })
+  const failed = (why: Record<string, unknown>): void => {
+    if (!isReplaced()) log.error('relay.successor-failed', why, 'this relay goes on')
+  }
+  child.on('error', ({ message }) => failed({ error: message }))
+  child.on('exit', (code, signal) => failed({ exit: code ?? signal }))
+  child.unref()
+  log.info('relay.successor', { pid: child.pid })
 }
 
 async function ask(path: string, request: ControlRequest): Promise<ControlReply> {

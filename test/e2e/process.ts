@@ -24,12 +24,25 @@ export class Millrace {
   #stderr = ''
   #over = false
 
-  constructor(t: TestContext, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    this.#child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], {
-      cwd: root,
-      env: { ...process.env, ...stateHome, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+  /** `sockets`: listening descriptors that it gets as a service manager's, sd_listen_fds(3). */
+  constructor(
+    t: TestContext,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    sockets: readonly number[] = [],
+  ) {
+    const command = [process.execPath, '--import', 'tsx', 'src/cli/main.ts', ...args]
+    // Only the process itself knows the id that LISTEN_PID must have.
+    const activated = ['-c', `LISTEN_PID=$$ LISTEN_FDS=${sockets.length} exec "$@"`, 'sh', ...command]
+    this.#child = spawn(
+      sockets.length === 0 ? process.execPath : 'sh',
+      sockets.length === 0 ? command.slice(1) : activated,
+      {
+        cwd: root,
+        env: { ...process.env, ...stateHome, ...env },
+        stdio: ['ignore', 'pipe', 'pipe', ...sockets],
+      },
+    ) as ChildProcessByStdio<null, Readable, Readable>
     const lines = createInterface({ input: this.#child.stdout })
     lines.on('line', (line) => {
       this.#stdout += `${line}\n`
