@@ -67,18 +67,18 @@ describe('a relay as a service', { skip }, () => {
       await manager.next('READY=1')
       // Its successor is what the manager sees from now on.
       relay.kill('SIGUSR2')
-      const { pid } = await relay.line('relay.successor')
+      const pid = Number((await relay.line('relay.successor'))['pid'])
       await manager.next(`MAINPID=${pid}`)
       t.after(() => {
         try {
-          process.kill(Number(pid), 'SIGKILL')
+          process.kill(pid, 'SIGKILL')
         } catch {
           // It has ended, as it should.
         }
       })
       assert.match(await manager.next('READY=1'), new RegExp(`^MAINPID=${pid}$`, 'm'))
       await manager.next('WATCHDOG=1')
-      process.kill(Number(pid), 'SIGTERM')
+      process.kill(pid, 'SIGTERM')
       await manager.next('STOPPING=1')
       assert.equal(await relay.exit(), 0)
     })

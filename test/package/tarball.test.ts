@@ -80,7 +80,7 @@ describe('the packed package', { skip: noTar }, () => {
 
   it('holds what is compiled, the engine to build, the documents, and nothing else', () => {
     const top = readdirSync(installed).sort((a, b) => a.localeCompare(b))
-    const expected = ['binding.gyp', 'CHANGELOG.md', 'dist', 'docs', 'LICENSE', 'native', 'package.json']
+    const expected = ['binding.gyp', 'CHANGELOG.md', 'dist', 'docs', 'LICENSE', 'native', 'package.json', 'packaging']
     assert.deepEqual(
       top.filter((name) => name !== 'prebuilds'),
       [...expected, 'README.md', 'SECURITY.md'].sort((a, b) => a.localeCompare(b)),
