@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Endpoint, Join, RateLimit } from '../dataplane/types.ts'
 import { ChunkedScanner } from '../http/chunked.ts'
 import type { HttpLimits } from '../http/limits.ts'
+import { ChunkPace } from './chunk-pace.ts'
 
 /** What moves a chunked body: a join whose direction aToB is driven by the caller, and its two sides. */
 export interface ChunkedTransfer {
@@ -9,14 +9,11 @@ export interface ChunkedTransfer {
   readonly visitor: Endpoint
   readonly proxy: Endpoint
   readonly limits: HttpLimits
-  /** The direction's bandwidth. The data plane can't apply it here, so each transfer keeps to it for itself. */
+  /** The direction's bandwidth, which all chunked bodies that have it share. */
   readonly rate: RateLimit | undefined
   /** True once the join has ended, so that a slowed transfer stops waiting. */
   readonly ended: () => boolean
 }
-
-/** Longest wait of a slowed transfer, in ms, before it looks whether the join still lives. */
-const MAX_PAUSE = 1000
 
 /**
  * Carries one chunked body from the visitor to the proxy connection, byte by byte as it came, as long as its framing is
@@ -27,24 +24,15 @@ const MAX_PAUSE = 1000
 export const carryChunkedBody = async (transfer: ChunkedTransfer): Promise<void> => {
   const { join, visitor, proxy, rate } = transfer
   const scanner = new ChunkedScanner(transfer.limits)
-  const started = performance.now()
-  let carried = 0
+  const pace = rate === undefined ? undefined : ChunkPace.of(rate)
   while (!scanner.done) {
     const bytes = await visitor.read(Number.POSITIVE_INFINITY)
     // Nothing of a chunk that is not complete may look like a complete body, so no FIN: the join is aborted.
     if (bytes.length === 0) throw new Error('the visitor ended inside a chunked body')
     const length = scanner.feed(bytes)
+    await pace?.follow(length, transfer.ended)
     proxy.write(bytes.subarray(0, length))
     await proxy.flushed()
-    carried += length
-    if (rate === undefined) continue
-    await pauseUntil(started + ((carried - rate.burst) / rate.bytesPerSecond) * 1000, transfer.ended)
   }
   join.finish('aToB', 'no-fin')
-}
-
-const pauseUntil = async (due: number, ended: () => boolean): Promise<void> => {
-  for (let wait = due - performance.now(); wait >= 1 && !ended(); wait = due - performance.now()) {
-    await delay(Math.min(wait, MAX_PAUSE), undefined, { ref: false })
-  }
 }

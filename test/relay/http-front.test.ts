@@ -159,6 +159,22 @@ test('a rate limit holds for chunked bodies too', async (t) => {
   assert.ok(performance.now() - started > 500)
 })
 
+test('chunked bodies share the bandwidth that they are limited to', async (t) => {
+  const rate = { bytesPerSecond: 50_000, burst: 1000 }
+  const started = performance.now()
+  const upload = async (): Promise<void> => {
+    const bed = await makeBed(t, { joinOptions: { aToB: { rate } } })
+    const chunk = `2710\r\n${'x'.repeat(10_000)}\r\n`
+    const head = 'POST /a HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n'
+    bed.visit(`${head}${chunk.repeat(3)}0\r\n\r\n`)
+    await (await bed.service()).has('\r\n0\r\n\r\n')
+  }
+  await Promise.all([upload(), upload(), upload(), upload()])
+  // 120 000 bytes take 2.4 s together; if each had its own, 0.6 s.
+  const ms = performance.now() - started
+  assert.ok(ms > 1_800, `it took ${ms} ms`)
+})
+
 test('refused requests are answered and reach nobody', async (t) => {
   const bed = await makeBed(t)
   const cases: ReadonlyArray<readonly [status: number, request: string]> = [
@@ -225,6 +241,11 @@ test('a body that never comes does not hold the service for ever; a WebSocket ma
   const visitor = bed.visit('POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\n\r\nx')
   await visitor.ends('reset')
   assert.equal((await bed.joinEnd).reason, 'idle')
+
+  const chunked = await makeBed(t, { limits: { idleMs: 500 } })
+  const uploading = chunked.visit('POST /a HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nh')
+  await uploading.ends('reset')
+  assert.equal((await chunked.joinEnd).reason, 'idle')
 
   const upgraded = await makeBed(t, { limits: { idleMs: 500 } })
   const socket = upgraded.visit(
