@@ -6,10 +6,14 @@ export interface BackoffTimes {
   readonly maxMs: number
 }
 
+/** The longest of the waits that one is drawn from, by the shortest. */
+const spread = 4
+
 /**
  * Jittered exponential backoff. The first retry is immediate: most losses are a relay's restart or a changed network,
- * and the way back is usually open. Every later wait is drawn from the upper half of a range that doubles, so that
- * the agents of one relay, which all lost it at the same moment, do not come back at the same moment.
+ * and the way back is usually open; it costs a relay that is down nothing, and of one that is up the limit of handshakes
+ * takes care. Every later wait is drawn from a range four times as long as its shortest wait, which doubles: the agents
+ * of one relay, which all lost it at the same moment, come back over seconds, about a third of them in the busiest one.
  */
 export class Backoff {
   readonly #times: BackoffTimes
@@ -21,14 +25,14 @@ export class Backoff {
     this.#random = random
   }
 
-  /** The wait before the next attempt, in ms: 0, then 1–2 s, 2–4 s, … 15–30 s by default. */
+  /** The wait before the next attempt, in ms: 0, then 1–4 s, 2–8 s, 4–16 s, 7.5–30 s by default. */
   next(): number {
     const { minMs, maxMs } = this.#times
     const exponent = this.#attempts
     this.#attempts += 1
     if (exponent === 0) return 0
-    const upper = Math.min(maxMs, minMs * 2 ** exponent)
-    const lower = Math.min(Math.max(minMs, upper / 2), upper)
+    const upper = Math.min(maxMs, (minMs * spread * 2 ** exponent) / 2)
+    const lower = Math.min(Math.max(minMs, upper / spread), upper)
     return Math.round(lower + this.#random() * (upper - lower))
   }
 

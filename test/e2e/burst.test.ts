@@ -4,8 +4,8 @@ import { describe, it, type TestContext } from 'node:test'
 import { createDataPlane } from '../../src/dataplane/create.ts'
 import type { DataPlane } from '../../src/dataplane/types.ts'
 import { type BedOptions, RelayBed, token } from '../relay/relay-bed.ts'
+import { Part } from '../support/part.ts'
 import type { AgentNews, AgentOrder } from './burst/agent.ts'
-import { Part } from './burst/part.ts'
 import type { Visit, VisitorsOrder } from './burst/visitors.ts'
 
 const count = 2_000
@@ -44,7 +44,12 @@ async function burst(
 ): Promise<Burst> {
   const joined: number[] = []
   const bed = await RelayBed.start(t, { domain: 'localhost', limits }, [], noting(joined))
-  const agent = new Part<AgentNews>(t, 'agent.ts', { ...order, port: bed.port('tunnel'), token }, 60_000)
+  const agent = new Part<AgentNews>(
+    t,
+    new URL('burst/agent.ts', import.meta.url),
+    { ...order, port: bed.port('tunnel'), token },
+    60_000,
+  )
   const up = await agent.next()
   assert('url' in up)
   const url = new URL(up.url)
@@ -76,7 +81,12 @@ async function visitors(
   where: Pick<VisitorsOrder, 'port' | 'host'>,
 ): Promise<readonly Visit[]> {
   const patienceMs = bed.settings.limits.waiterTimeoutMs + slackMs
-  const part = new Part<readonly Visit[]>(t, 'visitors.ts', { ...where, count, patienceMs }, patienceMs + 60_000)
+  const part = new Part<readonly Visit[]>(
+    t,
+    new URL('burst/visitors.ts', import.meta.url),
+    { ...where, count, patienceMs },
+    patienceMs + 60_000,
+  )
   return await part.next()
 }
 

@@ -1,17 +1,17 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { Mailbox } from '../../agent/events.ts'
+import { Mailbox } from '../agent/events.ts'
 
-/** A program of this folder in a process of its own, which ends with the test at the latest. */
+/** A program in a process of its own that sends messages; it ends with the test at the latest. */
 export class Part<News> {
   readonly #child: ChildProcess
   readonly #news: Mailbox<News>
 
-  constructor(t: TestContext, program: 'agent.ts' | 'visitors.ts', order: object, patienceMs?: number) {
-    this.#news = new Mailbox(`news of ${program}`, patienceMs)
-    const file = fileURLToPath(new URL(program, import.meta.url))
-    this.#child = fork(file, [JSON.stringify(order)], { execArgv: ['--import', 'tsx'] })
+  /** `program`: its module. `order` goes there as JSON. */
+  constructor(t: Pick<TestContext, 'after'>, program: URL, order: object, patienceMs?: number) {
+    this.#news = new Mailbox(`news of ${program.pathname}`, patienceMs)
+    this.#child = fork(fileURLToPath(program), [JSON.stringify(order)], { execArgv: ['--import', 'tsx'] })
     this.#child.on('message', (news) => this.#news.put(news as News))
     const ended = new Promise<void>((resolve) => {
       this.#child.once('exit', () => {
