@@ -1,14 +1,22 @@
 import type { DataPlane, Endpoint, InheritedSocket, Listener } from '../dataplane/types.ts'
+import type { ErrorCode } from '../errors.ts'
+import { formatAddress } from '../net/address.ts'
+import { AddressCount } from '../net/address-group.ts'
+import type { Refusals } from '../observe/refusals.ts'
+import { hostOf, originOf } from './origin.ts'
 
 type OnEndpoints = (batch: readonly Endpoint[]) => void
 
 /** What the ports are held with. May change. */
 export interface HeldPortsOptions {
   readonly dataPlane: DataPlane
-  /** Visitors that wait on one port. Beyond: a reset. */
+  /** Visitors that wait on one port. Beyond: ERR_POOL_FULL, a reset. */
   readonly waiters: number
-  /** How long a visitor waits, ms. Then: a reset. */
+  /** Of those on all ports, from one address. Beyond: ERR_ADDRESS_LIMIT, a reset. */
+  readonly perAddress: number
+  /** How long a visitor waits, ms. Then: ERR_POOL_TIMEOUT, a reset. */
   readonly waitMs: number
+  readonly refusals: Refusals
   /** What comes before visitors are served, as for any other listener. */
   readonly before: (serve: OnEndpoints) => OnEndpoints
 }
@@ -24,6 +32,7 @@ interface HeldPort {
 export class HeldPorts {
   readonly #options: HeldPortsOptions
   readonly #ports = new Map<number, HeldPort>()
+  readonly #perAddress = new AddressCount()
 
   constructor(options: HeldPortsOptions) {
     this.#options = options
@@ -40,9 +49,10 @@ export class HeldPorts {
     const waiting: HeldPort['waiting'] = []
     let held: HeldPort | undefined
     const wait: OnEndpoints = (batch) => {
-      const { waiters, waitMs } = this.#options
+      const { perAddress, waiters, waitMs } = this.#options
       for (const visitor of batch) {
-        if (waiting.length >= waiters) visitor.destroy('reset')
+        if (waiting.length >= waiters) this.#refuse(visitor, 'ERR_POOL_FULL')
+        else if (!this.#perAddress.take(hostOf(visitor), perAddress)) this.#refuse(visitor, 'ERR_ADDRESS_LIMIT')
         else waiting.push({ visitor, deadline: performance.now() + waitMs })
       }
     }
@@ -58,17 +68,23 @@ export class HeldPorts {
     if (held === undefined) return undefined
     this.#ports.delete(port)
     held.serve = serve
-    serve(held.waiting.splice(0).map(({ visitor }) => visitor))
+    const visitors = held.waiting.splice(0).map(({ visitor }) => visitor)
+    for (const visitor of visitors) this.#perAddress.free(hostOf(visitor))
+    serve(visitors)
     return held.listener
   }
 
   /** To be called about once a second, with the time of `performance.now()`. */
   tick(now: number): void {
     for (const [port, { listener, until, waiting }] of this.#ports) {
-      while (waiting[0] !== undefined && waiting[0].deadline <= now) waiting.shift()?.visitor.destroy('reset')
+      while (waiting[0] !== undefined && (waiting[0].deadline <= now || until <= now)) {
+        const { visitor } = waiting[0]
+        waiting.shift()
+        this.#perAddress.free(hostOf(visitor))
+        this.#refuse(visitor, 'ERR_POOL_TIMEOUT')
+      }
       if (until > now) continue
       this.#ports.delete(port)
-      for (const { visitor } of waiting) visitor.destroy('reset')
       void listener.close()
     }
   }
@@ -79,5 +95,11 @@ export class HeldPorts {
     this.#ports.clear()
     await Promise.all(ports.map(({ listener }) => end(listener)))
     for (const { waiting } of ports) for (const { visitor } of waiting) visitor.destroy('reset')
+  }
+
+  #refuse(visitor: Endpoint, code: ErrorCode): void {
+    visitor.destroy('reset')
+    const fields = { remote: formatAddress(originOf(visitor).remote) }
+    this.#options.refusals.tell({ event: 'visitor.refused', level: 'warn', code, fields })
   }
 }

@@ -218,7 +218,7 @@ export class Registrar {
       httpAuth: what.protocol === 'http' || what.protocol === 'https' ? request.HttpAuth : '',
       plainAllowed: passthrough || (owner.knows('plain') && request.Encrypt === false),
       passthrough,
-      maxVisitors: this.#options.settings.limits.joinsPerTunnel,
+      limits: this.#options.settings.limits,
       all: this.#visitors,
     })
     this.#options.registry.add(tunnel)

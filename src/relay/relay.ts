@@ -90,8 +90,12 @@ export class Relay {
     const { limits } = settings
     this.#held = new HeldPorts({
       dataPlane: options.dataPlane,
+      refusals: this.#refusals,
       get waiters() {
         return limits.waiters
+      },
+      get perAddress() {
+        return limits.pendingPerAddress
       },
       get waitMs() {
         return limits.waiterTimeoutMs

@@ -93,7 +93,8 @@ export class TunnelPort {
     void this.#greet(endpoint)
       .catch((error: unknown) => {
         this.#refused(endpoint, error)
-        return false
+        // An agent whose visitors have left meanwhile brings more than its pool needs, and must not be kept out for it.
+        return error instanceof MillraceError && error.code === 'ERR_POOL_LIMIT'
       })
       .then((useful) => {
         if (!useful) this.#failures.take(hostOf(endpoint), performance.now())

@@ -1,5 +1,6 @@
 import type { Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
+import type { RelayLimits } from '../limits/relay.ts'
 import { formatAddress } from '../net/address.ts'
 import type { AddressCount } from '../net/address-group.ts'
 import { newReqId } from '../wire/ids.ts'
@@ -57,8 +58,8 @@ export interface TunnelOptions {
   readonly passthrough?: boolean
   /** Visitors of this TCP tunnel speak TLS with the relay. Default false. */
   readonly terminates?: boolean
-  /** Visitors at once. */
-  readonly maxVisitors: number
+  /** How many visitors it may have at once; may change. Beyond: ERR_JOIN_LIMIT. */
+  readonly limits: Pick<RelayLimits, 'joinsPerTunnel'>
   /** The relay's count, which this tunnel's visitors are part of. */
   readonly all: VisitorCount
   /** The networks that its visitors may come from. Default all. */
@@ -75,7 +76,7 @@ export class Tunnel {
   readonly httpAuth: string
   readonly plainAllowed: boolean
   readonly terminates: boolean
-  readonly #maxVisitors: number
+  readonly #limits: TunnelOptions['limits']
   readonly #all: VisitorCount
   readonly #pool: Carriers
   readonly #access: Access | undefined
@@ -90,7 +91,7 @@ export class Tunnel {
     this.httpAuth = options.httpAuth
     this.plainAllowed = options.plainAllowed
     this.terminates = options.terminates ?? false
-    this.#maxVisitors = options.maxVisitors
+    this.#limits = options.limits
     this.#all = options.all
     this.#access = options.networks === undefined ? undefined : new Access(options.networks)
     this.#pool = options.passthrough === true ? options.owner.plainPool : options.owner.pool
@@ -144,7 +145,8 @@ export class Tunnel {
   /** Takes a visitor's place everywhere that it needs one; returns why there is none. */
   #take(visitor: Endpoint): MillraceError | undefined {
     const { most, mostPerAddress, now, perAddress } = this.#all
-    if (this.#visitors >= this.#maxVisitors) return new MillraceError('ERR_JOIN_LIMIT', `${this.#maxVisitors}`)
+    const { joinsPerTunnel } = this.#limits
+    if (this.#visitors >= joinsPerTunnel) return new MillraceError('ERR_JOIN_LIMIT', `${joinsPerTunnel}`)
     if (now >= most) return new MillraceError('ERR_RELAY_FULL', `${most}`)
     const host = hostOf(visitor)
     if (!perAddress.take(host, mostPerAddress)) return new MillraceError('ERR_ADDRESS_JOINS', `${mostPerAddress}`)

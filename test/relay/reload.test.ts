@@ -18,13 +18,13 @@ describe('a relay whose settings are reloaded', () => {
     const change = await bed.relay.reload({
       ...settings,
       tcpPorts: { first: 1, last: 1 },
-      limits: { ...settings.limits, tunnelsPerSession: 2, sessions: 1, joins: 1 },
+      limits: { ...settings.limits, tunnelsPerSession: 2, sessions: 1, joinsPerTunnel: 1 },
     })
     assert.deepEqual(
       [[...change.live].sort(), change.later],
-      [['limits.joins', 'limits.sessions', 'limits.tunnels_per_session', 'tcp_ports'], []],
+      [['limits.joins_per_tunnel', 'limits.sessions', 'limits.tunnels_per_session', 'tcp_ports'], []],
     )
-    // The visitor that is there stays, another is one too many.
+    // The visitor that is there stays, another is one too many. Of tunnels that are there the limits are new as well.
     const other = await FrameSocket.plain(port)
     assert.equal(await other.ended(), 'reset')
     visitor.write('after')
