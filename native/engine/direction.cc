@@ -113,7 +113,7 @@ Direction::Outcome Direction::run(bool last) {
     return Outcome::Ended;
   }
   rate_wait_ = kNever;
-  uint64_t budget = encrypted_ ? kTlsBudget : kBudget;
+  uint64_t budget = this->budget();
   for (;;) {
     switch (flush()) {
       case Io::Progress:

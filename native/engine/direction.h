@@ -29,6 +29,8 @@ class Direction {
   // what is taken out of it at once (tcp_rcv_space_adjust), and where it stays full, each byte is sent at the moment
   // when room is made, on a loopback by the thread that makes it.
   static constexpr uint64_t kBudget = 1 << 20;
+  // The same while others on the worker exchange messages, whose delay it is.
+  static constexpr uint64_t kSharedBudget = 512 << 10;
   // The same where each byte is encrypted, which takes twice as long.
   static constexpr uint64_t kTlsBudget = 256 << 10;
 
@@ -75,6 +77,7 @@ class Direction {
   Io fill_pipe(uint64_t want, uint64_t& filled);
   Io forward(uint64_t want, uint64_t& filled);
   bool wants_splice();
+  uint64_t budget() const;
   void follow_stream(uint64_t filled);
   bool short_fill(uint64_t filled);
   void set_streaming(bool on);

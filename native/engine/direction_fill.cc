@@ -15,10 +15,17 @@ constexpr uint64_t kStreaming = 128 << 10;
 constexpr uint64_t kSmallFill = 8 << 10;
 constexpr uint8_t kSmallFills = 3;
 constexpr Millis kPause = 1000;
+// Messages that came within this time count as an exchange that goes on.
+constexpr Millis kExchange = 100;
 constexpr uint64_t kProbe = 16 << 10;
 constexpr uint64_t kDiscard = 64 << 10;
 
 }  // namespace
+
+uint64_t Direction::budget() const {
+  if (encrypted_) return kTlsBudget;
+  return worker_.now - worker_.last_message < kExchange ? kSharedBudget : kBudget;
+}
 
 bool Direction::wants_splice() {
   if (splice_off_ || mode_ == Mode::Copy || !worker_.splice_works) return false;
@@ -46,6 +53,7 @@ bool Direction::wants_splice() {
 
 void Direction::note_fill(uint64_t filled, bool spliced) {
   last_fill_ = worker_.now;
+  if (filled < kLargeRead && !splicing_) worker_.last_message = worker_.now;
   streak_ = filled >= kLargeRead ? streak_ + filled : 0;
   if (!spliced || mode_ != Mode::Adaptive) return;
   if (short_fill(filled)) demote();

@@ -65,6 +65,7 @@ class Worker {
   PipePool pipes;
   TimerWheel wheel;
   Millis now;
+  Millis last_message = 0;  // when a direction that doesn't stream last moved bytes
   const bool splice_works;
   const bool paced;
   std::span<uint8_t> buffer;
