@@ -3,6 +3,7 @@ import { agentLimits, fixedAgentLimits } from '../src/limits/agent.ts'
 import { fixedLimits } from '../src/limits/fixed.ts'
 import { type Limit, type LimitTable, metricOf, snakeCase } from '../src/limits/limit.ts'
 import { relayLimits } from '../src/limits/relay.ts'
+import { tokenLimits } from '../src/limits/token.ts'
 import { refusalMetric } from '../src/observe/refusals.ts'
 
 const anyCode = refusalMetric('unknown').replace('unknown', 'CODE')
@@ -19,7 +20,7 @@ The relay counts refusals by their codes, as \`${anyCode}\`: \`millrace status\`
 not 0. Each is logged as well, but for each event and code no more than one line a second: the next one says how many were
 left out (\`left_out\`), or else a line \`refusals.more\` does.
 
-What a single token may have is set with the token: [relay-config.md](relay-config.md#tokens). Who may come at all is
+Who may come at all is
 decided before anything is read: \`allow\` and \`deny\` of the relay, then those of the tunnel ([agent-config.md](agent-config.md)).
 `
 
@@ -28,7 +29,7 @@ function row(name: string, limit: Limit): string {
   const key = range === undefined ? name : `\`${snakeCase(name)}\``
   const bounds = range === undefined ? [] : [`${range[0]} to ${range[1]}`]
   const counted = metricOf(limit) === undefined ? '–' : `\`${code}\``
-  return `| ${[key, String(value), unit, ...bounds, what, beyond, counted].join(' | ')} |`
+  return `| ${[key, Number.isFinite(value) ? String(value) : 'none', unit, ...bounds, what, beyond, counted].join(' | ')} |`
 }
 
 /** One table. Limits with a range are keys of a config file, the others have names for people. */
@@ -53,6 +54,9 @@ export function limitsPage(): string {
     `Keys below \`limits:\` of the relay's config file. A running relay takes a new value over at once (all but \`remembered\`):
 it counts for whoever comes from then on.\n`,
     table(relayLimits),
+    '## A token\n',
+    'Keys of a token in the config or the tokens file: [relay-config.md](relay-config.md#tokens).\n',
+    table(tokenLimits),
     '## The relay, fixed\n',
     'Those of the protocol are in [protocol.md](protocol.md) as well.\n',
     table(fixedLimits),

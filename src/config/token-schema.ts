@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { tokenLimits } from '../limits/token.ts'
 import { parsePortRange, validateHostname } from '../net/address.ts'
 import { parseNetworks } from '../net/networks.ts'
 import { formed, parsed } from './parsed.ts'
@@ -45,7 +46,10 @@ const moment = z.preprocess(
   }),
 )
 
-const count = z.int().min(1).max(1_000_000)
+const limit = (name: keyof typeof tokenLimits) => {
+  const [least, most] = tokenLimits[name].range
+  return z.int().min(least).max(most).optional()
+}
 
 const token = z.strictObject({
   name: z.string().regex(tokenNamePattern, 'expected 1 to 100 printable characters'),
@@ -54,10 +58,10 @@ const token = z.strictObject({
   subdomains: z.array(hostGlob).optional(),
   tcp_ports: portRanges.optional(),
   protocols: z.array(z.enum(tokenProtocols)).min(1).optional(),
-  sessions: count.optional(),
-  tunnels: count.optional(),
-  connections: count.optional(),
-  bandwidth: z.int().min(1).max(1_000_000_000_000).optional(),
+  sessions: limit('sessions'),
+  tunnels: limit('tunnels'),
+  connections: limit('connections'),
+  bandwidth: limit('bandwidth'),
   networks: z.array(network).min(1).optional(),
   deny_networks: z.array(network).min(1).optional(),
   expires: moment.optional(),

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import type { AgentLimits, fixedAgentLimits } from '../../src/limits/agent.ts'
 import type { RelayLimits } from '../../src/limits/relay.ts'
+import type { tokenLimits } from '../../src/limits/token.ts'
 
 type Proof = readonly [file: string, name: string]
 
@@ -59,8 +60,18 @@ const agentProofs: Readonly<Record<keyof AgentLimits | keyof typeof fixedAgentLi
   retries: [hostile, 'asks once for a tunnel that is refused again and again'],
 }
 
+const tokens = 'relay/token-permissions.test.ts'
+
+const tokenProofs: Readonly<Record<keyof typeof tokenLimits, Proof>> = {
+  sessions: [tokens, 'may be limited in sessions (ERR_TOKEN_SESSIONS)'],
+  tunnels: [tokens, 'may be limited in tunnels of all its agents (ERR_TOKEN_TUNNELS)'],
+  connections: [tokens, 'may be limited in visitors of all its tunnels (ERR_TOKEN_CONNECTIONS)'],
+  bandwidth: ['relay/login-secrecy.test.ts', 'has one bandwidth for all of them'],
+}
+
 describe('limits', () => {
-  for (const [key, [file, name]] of Object.entries({ ...proofs, ...agentProofs })) {
+  const all = [proofs, tokenProofs, agentProofs].flatMap((table) => Object.entries<Proof>(table))
+  for (const [key, [file, name]] of all) {
     it(`${key} is tested in ${file}`, () => {
       assert(readFileSync(new URL(`../${file}`, import.meta.url), 'utf8').includes(name), name)
     })
