@@ -31,6 +31,7 @@ napi_value secure(napi_env env, napi_callback_info info);
 napi_value open_door(napi_env env, napi_callback_info info);
 napi_value send_descriptors(napi_env env, napi_callback_info info);
 napi_value receive_descriptors(napi_env env, napi_callback_info info);
+napi_value peer_user(napi_env env, napi_callback_info info);
 napi_value notify(napi_env env, napi_callback_info info);
 napi_value duplicate_listener(napi_env env, napi_callback_info info);
 

@@ -63,12 +63,17 @@ int option(int fd, int name) {
   return ::getsockopt(fd, SOL_SOCKET, name, &value, &length) == 0 ? value : -1;
 }
 
+// Who the other end's process is, SO_PEERCRED of unix(7); false for anything but a unix socket.
+bool read_peer(int fd, ucred& peer) {
+  socklen_t length = sizeof peer;
+  if (option(fd, SO_DOMAIN) != AF_UNIX) return false;
+  return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;
+}
+
 // Whether the other end's process is of our user, or root's.
 bool is_trusted(int fd) {
   ucred peer{};
-  socklen_t length = sizeof peer;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return false;
-  return peer.uid == 0 || peer.uid == ::geteuid();
+  return read_peer(fd, peer) && (peer.uid == 0 || peer.uid == ::geteuid());
 }
 
 // 0 or -errno.
@@ -174,6 +179,16 @@ napi_value receive_descriptors(napi_env env, napi_callback_info info) {
   if (!is_trusted(connection.get())) return to_js(env, -EPERM);
   const std::span<int> descriptors(reinterpret_cast<int*>(numbers.data()), numbers.size() / sizeof(int));
   return to_js(env, static_cast<double>(receive_message(connection.get(), bytes, descriptors)));
+}
+
+// peerUser(fd): the user id of the process at the other end of a unix socket, or -errno
+napi_value peer_user(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const auto fd = args.whole<int>(0);
+  if (!args.ok()) return fault(env);
+  ucred peer{};
+  if (!read_peer(fd, peer)) return to_js(env, -ENOTSOCK);
+  return to_js(env, static_cast<double>(peer.uid));
 }
 
 // notify(address, bytes): one datagram to a path or an @name: 0 or -errno

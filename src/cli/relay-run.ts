@@ -4,6 +4,7 @@ import type { ControlRequest } from '../control/exchange.ts'
 import { ControlServer } from '../control/server.ts'
 import { activatedSockets } from '../dataplane/activation.ts'
 import { createDataPlane } from '../dataplane/create.ts'
+import { peerUser } from '../dataplane/peer-user.ts'
 import { createLogger, type Logger } from '../observe/log.ts'
 import { activation } from '../relay/inheritance.ts'
 import { Relay } from '../relay/relay.ts'
@@ -58,7 +59,6 @@ export async function runRelay(flags: RelayCommandFlags): Promise<number> {
     checkDescriptors(settings.limits, log)
     const inheritance = flags.takeover === true ? await takeOver(settings, log) : activation(activatedSockets(roles))
     relay = await Relay.start({ settings, dataPlane, log, ...(inheritance === undefined ? {} : { inheritance }) })
-    log.info('relay.started', { dataPlane: dataPlane.kind, mode: dataPlane.mode, domain: settings.domain })
     const running = relay
     const read = async (): Promise<RelaySettings> => {
       manager.reloading()
@@ -69,6 +69,7 @@ export async function runRelay(flags: RelayCommandFlags): Promise<number> {
     succession = parting
     const parts = { settings, relay: running, follower, succession: parting, log }
     control = await openControl({ ...parts, replace: flags.takeover === true })
+    log.info('relay.started', { dataPlane: dataPlane.kind, mode: dataPlane.mode, domain: settings.domain })
     manager.ready(dataPlane, `serving ${settings.domain}`)
     if (settings.open) log.warn('relay.open', {}, 'anybody may open tunnels here')
     await Promise.race([asked, parting.left])
@@ -116,7 +117,7 @@ async function openControl({
     status: () => ({ ok: true, pid: process.pid, up_s: up(), ...relay.counts, ...relay.refusals.metrics }),
   }
   try {
-    return await ControlServer.open({ path: controlSocket, handlers, replace, log })
+    return await ControlServer.open({ path: controlSocket, handlers, replace, userOf: peerUser, log })
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error)
     log.warn('control.unavailable', { error: text }, 'millrace reload will not reach this relay')

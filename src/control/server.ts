@@ -22,6 +22,8 @@ export interface ControlServerOptions {
   readonly log: Logger
   /** Takes the place of a living relay's socket, which has agreed to it. Default false: ERR_CONTROL_TAKEN. */
   readonly replace?: boolean
+  /** The user id behind a connection; undefined when that can't be told. Default: it can't. */
+  readonly userOf?: (socket: Socket) => number | undefined
   /** Clients at once; further ones are closed. Default 8. */
   readonly maxClients?: number
   /** How long a client may take for its next request, ms. Default 10 000. */
@@ -29,8 +31,8 @@ export interface ControlServerOptions {
 }
 
 /**
- * The relay's control socket: requests and replies are lines of JSON, one after the other. Only the file's mode (0600)
- * decides who may ask.
+ * The relay's control socket: requests and replies are lines of JSON, one after the other. The file's mode (0600) decides
+ * who may ask; should somebody have changed it, processes of other users but root are still refused where they can be told.
  */
 export class ControlServer {
   readonly #options: ControlServerOptions
@@ -106,7 +108,7 @@ export class ControlServer {
   #accept(socket: Socket): void {
     const { maxClients = 8 } = this.#options
     socket.on('error', () => undefined)
-    if (this.#clients.size >= maxClients) {
+    if (this.#clients.size >= maxClients || !this.#isOurs(socket)) {
       socket.destroy()
       return
     }
@@ -115,6 +117,18 @@ export class ControlServer {
     this.#serve(socket)
       .catch(() => undefined)
       .finally(() => socket.destroySoon())
+  }
+
+  #isOurs(socket: Socket): boolean {
+    const { userOf, log } = this.#options
+    const user = userOf?.(socket)
+    if (user === undefined || user === 0 || user === process.geteuid?.()) return true
+    log.warn(
+      'control.stranger',
+      { user },
+      'a process of another user was refused: the mode of the control socket is 0600',
+    )
+    return false
   }
 
   async #serve(socket: Socket): Promise<void> {

@@ -26,7 +26,10 @@ export async function drained({ left, limitMs, log }: Drain): Promise<number> {
     if (count === 0 || now >= due) return count
     if (now >= nextLine) {
       nextLine += progressMs
-      log?.info('relay.draining', { visitors: count, leftMs: Math.round(due - now) })
+      log?.info('relay.draining', {
+        visitors: count,
+        ...(Number.isFinite(due) ? { leftMs: Math.round(due - now) } : {}),
+      })
     }
     await delay(Math.min(stepMs, due - now))
   }

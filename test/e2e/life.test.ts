@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { Wire } from '../agent/fake-relay.ts'
-import { dialPort, startService } from '../agent/setup.ts'
+import { dialPort, startEcho, startService } from '../agent/setup.ts'
 import { Millrace } from './process.ts'
 import { relayFlags, scratch, startAgent, startRelay, token, tunnelUrl } from './stage.ts'
 
@@ -103,6 +103,25 @@ describe('agents and relays', () => {
       await visitor.end()
     })
   }
+
+  it('end a relay that drains at once on a second signal', async (t) => {
+    const relay = await startRelay(t, ['--drain-timeout', '600'])
+    const echo = await startEcho(t)
+    const agent = startAgent(t, relay, ['tcp', `127.0.0.1:${echo}`])
+    const visitor = new Wire(await dialPort(Number((await tunnelUrl(agent, 'tcp')).port)))
+    visitor.socket.write('x')
+    await visitor.bytes(1)
+    relay.process.kill('SIGTERM')
+    // Twice: it is told of every few seconds.
+    const [first, second] = await Promise.all([1, 2].map((nth) => relay.process.line('relay.draining', undefined, nth)))
+    assert.deepEqual([first?.['visitors'], second?.['visitors']], [1, 1])
+    assert.ok(Number(second?.['leftMs']) < Number(first?.['leftMs']) && Number(first?.['leftMs']) <= 600_000)
+    visitor.socket.write('y')
+    assert.equal(String(await visitor.bytes(1)), 'y')
+    relay.process.kill('SIGTERM')
+    assert.equal(await relay.process.exit(), 0)
+    assert.equal(relay.process.of('relay.stopped').length, 0)
+  })
 
   it('end an agent at once on a second signal', async (t) => {
     const relay = await startRelay(t)

@@ -12,6 +12,16 @@ const processPatienceMs = 60_000
 /** One JSON log line. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event: string }
 
+/** How a process is started. */
+export interface MillraceOptions {
+  /** Listening descriptors that it gets as a service manager's, sd_listen_fds(3). */
+  readonly sockets?: readonly number[]
+  /** A command that becomes the process: `prlimit` and its like. */
+  readonly through?: readonly string[]
+  /** The checkout. */
+  readonly folder?: string
+}
+
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** A `millrace` process from the sources, read by its JSON lines. It ends with its test at the latest. */
@@ -24,25 +34,21 @@ export class Millrace {
   #stderr = ''
   #over = false
 
-  /** `sockets`: listening descriptors that it gets as a service manager's, sd_listen_fds(3). */
   constructor(
     t: TestContext,
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
-    sockets: readonly number[] = [],
+    { sockets = [], through = [], folder = root }: MillraceOptions = {},
   ) {
-    const command = [process.execPath, '--import', 'tsx', 'src/cli/main.ts', ...args]
     // Only the process itself knows the id that LISTEN_PID must have.
-    const activated = ['-c', `LISTEN_PID=$$ LISTEN_FDS=${sockets.length} exec "$@"`, 'sh', ...command]
-    this.#child = spawn(
-      sockets.length === 0 ? process.execPath : 'sh',
-      sockets.length === 0 ? command.slice(1) : activated,
-      {
-        cwd: root,
-        env: { ...process.env, ...stateHome, ...env },
-        stdio: ['ignore', 'pipe', 'pipe', ...sockets],
-      },
-    ) as ChildProcessByStdio<null, Readable, Readable>
+    const activated = ['sh', '-c', `LISTEN_PID=$$ LISTEN_FDS=${sockets.length} exec "$@"`, 'sh']
+    const before = [...through, ...(sockets.length === 0 ? [] : activated)]
+    const [program = '', ...rest] = [...before, process.execPath, '--import', 'tsx', 'src/cli/main.ts', ...args]
+    this.#child = spawn(program, rest, {
+      cwd: folder,
+      env: { ...process.env, ...stateHome, ...env },
+      stdio: ['ignore', 'pipe', 'pipe', ...sockets],
+    }) as ChildProcessByStdio<null, Readable, Readable>
     const lines = createInterface({ input: this.#child.stdout })
     lines.on('line', (line) => {
       this.#stdout += `${line}\n`

@@ -28,18 +28,28 @@ export async function scratch(t: TestContext): Promise<string> {
   return folder
 }
 
-/** Starts a relay on loopback: where an earlier one was with `again`, without an https front with `https: false`. */
+/** How a relay is started. */
+export interface RelayStart {
+  /** An earlier one, whose addresses it gets. */
+  readonly again?: RelayProcess
+  /** Whether it has an https front. Default: it has. */
+  readonly https?: boolean
+  /** The checkout. */
+  readonly folder?: string
+}
+
+/** Starts a relay on loopback. */
 export async function startRelay(
   t: TestContext,
   args: readonly string[] = [],
-  { again, https: secure = true }: { readonly again?: RelayProcess; readonly https?: boolean } = {},
+  { again, https: secure = true, ...from }: RelayStart = {},
 ): Promise<RelayProcess> {
   const state = again?.state ?? (await scratch(t))
   const any = '127.0.0.1:0'
   const flags = ['--tunnel-addr', again?.tunnel ?? any, '--http-addr', again?.http ?? any]
   if (secure) flags.push('--https-addr', again?.https ?? any)
   flags.push('--state-dir', state, '--token-sha256', tokenSha256, '--log-format', 'json')
-  const relay = new Millrace(t, ['relay', ...flags, ...args])
+  const relay = new Millrace(t, ['relay', ...flags, ...args], {}, from)
   const address = async (role: string) =>
     String((await relay.line('relay.listening', (line) => line['role'] === role))['address'])
   const [tunnel, http, https] = await Promise.all([address('tunnel'), address('http'), secure ? address('https') : ''])

@@ -101,7 +101,7 @@ describe('a relay as a service', { skip }, () => {
     const flags = relayFlags(state)
     flags[flags.indexOf('--tunnel-addr') + 1] = `127.0.0.1:${tunnel.port}`
     flags[flags.indexOf('--http-addr') + 1] = `127.0.0.1:${http.port}`
-    const relay = new Millrace(t, flags, { LISTEN_FDNAMES: 'http:tunnel' }, [http.fd, tunnel.fd])
+    const relay = new Millrace(t, flags, { LISTEN_FDNAMES: 'http:tunnel' }, { sockets: [http.fd, tunnel.fd] })
     for (const { server } of servers) server.close()
     await relay.line('relay.listening', ({ role, address }) => role === 'http' && address === `127.0.0.1:${http.port}`)
     const early = await dialPort(http.port)

@@ -87,6 +87,8 @@ export interface Addon {
   sendDescriptors(path: string, fds: Int32Array, bytes: Uint8Array): number
   /** The length of the next message at a door; `fds` takes how many descriptors came, and then them. */
   receiveDescriptors(door: number, fds: Int32Array, bytes: Uint8Array): number
+  /** The user id of the process at the other end of a unix socket. */
+  peerUser(fd: number): number
   /** One datagram to a unix socket: a path, or `@` and an abstract name. */
   notify(address: string, bytes: Uint8Array): number
 }
@@ -141,6 +143,7 @@ const functions: Readonly<Record<keyof Addon, true>> = {
   openDoor: true,
   sendDescriptors: true,
   receiveDescriptors: true,
+  peerUser: true,
   notify: true,
 }
 
