@@ -12,7 +12,13 @@ import { parseArgs } from 'node:util'
 import { Failure, findProgram, main, root, run, say } from './lib/project.mjs'
 
 /** The longest input of each target, bytes: longer ones only repeat themselves. */
-const lengths = /** @type {Readonly<Record<string, number>>} */ ({ join: 300, address: 120, hello: 2200, tls: 240 })
+const lengths = /** @type {Readonly<Record<string, number>>} */ ({
+  join: 300,
+  secure: 300,
+  address: 120,
+  hello: 2200,
+  tls: 240,
+})
 
 const build = join(root, '.cache/fuzz')
 

@@ -20,6 +20,7 @@ Direction::Direction(Worker& worker, Endpoint& source, Endpoint& sink, Direction
       spliced_cell_(spliced),
       remaining_(spec.max_bytes),
       uncounted_(sink.socket.queued()),
+      sink_taken_(sink.socket.encrypted() ? sink.socket.tls()->taken() : 0),
       last_progress_(worker.now) {
   if (spec.head.size() > remaining_) spec.head.resize(remaining_);
   remaining_ -= remaining_ == UINT64_MAX ? 0 : spec.head.size();
@@ -31,9 +32,8 @@ Direction::Direction(Worker& worker, Endpoint& source, Endpoint& sink, Direction
 Direction::~Direction() { drop(); }
 
 void Direction::kill() {
-  // Of what is not all out, the peer can read the records that are.
-  if (in_flight_ > 0 && sink_.socket.unsent()) in_flight_ -= sink_.socket.tls()->unsent_of(in_flight_);
-  if (in_flight_ > 0) deliver();
+  settle();
+  in_flight_ = 0;
   set_streaming(false);
   drop();
 }
@@ -67,19 +67,26 @@ void Direction::count(uint64_t bytes, bool by_splice) {
   blocked_since_ = kNever;
 }
 
-// What is encrypted counts once the kernel has taken all of its ciphertext.
+// What is encrypted counts once the kernel has taken all of its record: then the peer can read it.
 void Direction::settle() {
-  if (in_flight_ == 0 || sink_.socket.unsent()) return;
-  deliver();
+  note_taken();
+  const uint64_t unsent = sink_.socket.encrypted() ? sink_.socket.tls()->unsent_plaintext() : 0;
+  if (in_flight_ <= unsent) return;
+  const uint64_t bytes = in_flight_ - unsent;
+  in_flight_ = unsent;
+  delivered_ += bytes;
+  delivered_cell_.store(delivered_, std::memory_order_relaxed);
+  worker_.stats.add(Stat::BytesTls, bytes);
   last_progress_ = worker_.now;
   blocked_since_ = kNever;
 }
 
-void Direction::deliver() {
-  delivered_ += in_flight_;
-  delivered_cell_.store(delivered_, std::memory_order_relaxed);
-  worker_.stats.add(Stat::BytesTls, in_flight_);
-  in_flight_ = 0;
+// Ciphertext that waited is progress once the kernel takes it, whoever handed it over.
+void Direction::note_taken() {
+  if (!sink_.socket.encrypted() || sink_.socket.tls()->taken() == sink_taken_) return;
+  sink_taken_ = sink_.socket.tls()->taken();
+  last_progress_ = worker_.now;
+  blocked_since_ = kNever;
 }
 
 void Direction::count_caller_bytes(uint64_t bytes) {
@@ -109,6 +116,7 @@ Direction::Outcome Direction::blocked() {
 
 Direction::Outcome Direction::run(bool last) {
   if (ended_) {
+    note_taken();
     discard();
     return Outcome::Ended;
   }
@@ -172,10 +180,6 @@ void Direction::note_end() {
 Io Direction::flush_unsent() {
   size_t n = 0;
   const Io io = sink_.socket.flush_unsent(n);
-  if (n > 0) {
-    last_progress_ = worker_.now;
-    blocked_since_ = kNever;
-  }
   settle();
   return io;
 }

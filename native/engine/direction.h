@@ -87,7 +87,7 @@ class Direction {
   bool leave_splice();
   void count(uint64_t bytes, bool by_splice);
   void settle();
-  void deliver();
+  void note_taken();
   void discard();
   void drop();
   void note_end();
@@ -110,7 +110,8 @@ class Direction {
 
   uint64_t remaining_;          // of max_bytes, still to be filled
   uint64_t uncounted_;          // bytes queued at the sink before the join
-  uint64_t in_flight_ = 0;      // encrypted, and not all of that is out
+  uint64_t in_flight_ = 0;      // encrypted, and its record is not wholly out
+  uint64_t sink_taken_;         // ciphertext that the sink's kernel had taken when this was last looked at
   uint64_t delivered_ = 0;
   uint64_t spliced_ = 0;
   uint64_t streak_ = 0;         // bytes of reads in a row that were large

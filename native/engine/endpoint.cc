@@ -151,14 +151,14 @@ void Endpoint::write(std::span<const uint8_t> bytes) {
     else if (stage_ == Stage::Open) report_end();
     return;
   }
+  // So that it sees that bytes wait: the sink may already be full, and no edge come.
+  if (join_ && (socket.unsent() || !bytes.empty())) worker_->enqueue(*join_);
   if (bytes.empty()) return;
   if (socket.queued() + bytes.size() > kMaxQueued) {
     if (join_) return join_->abort(EndReason::Error, ENOBUFS);
     return destroy(true, ENOBUFS);
   }
   socket.queue(bytes);
-  // So that it sees that bytes wait: the sink may already be full, and no edge come.
-  if (join_) worker_->enqueue(*join_);
 }
 
 void Endpoint::request_flush() {

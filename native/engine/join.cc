@@ -101,7 +101,8 @@ bool Join::run() {
 void Join::flush_replies() {
   for (Endpoint* side : {&a_, &b_}) {
     size_t n = 0;
-    if (side->socket.unsent() && side->socket.writable()) side->socket.flush_unsent(n);
+    // What one that has failed has got is counted already.
+    if (side != failed_ && side->socket.unsent() && side->socket.writable()) side->socket.flush_unsent(n);
   }
 }
 

@@ -33,8 +33,9 @@ void TlsLayer::put(Socket& socket, const TlsOutput& output) {
     size_t n = 0;
     if (socket.send_raw(bytes.data(), bytes.size(), n) != Io::Progress) break;
     bytes = bytes.subspan(n);
+    taken_ += n;
   }
-  if (socket.error() == 0) output_.append(bytes);
+  if (socket.error() == 0 || output_.size() <= kMaxReplies) output_.append(bytes);
 }
 
 void TlsLayer::fail(Socket& socket) {
@@ -43,6 +44,9 @@ void TlsLayer::fail(Socket& socket) {
 }
 
 Io TlsLayer::handshake(Socket& socket) {
+  // What found no room may be what the peer waits for. Of a failure to send, what it has said may tell the reason.
+  size_t before = 0;
+  flush(socket, before);
   for (;;) {
     const bool kept = !input_.empty();
     TlsInput input;
@@ -51,7 +55,6 @@ Io TlsLayer::handshake(Socket& socket) {
     const TlsIo done = stream_->handshake(input, output);
     keep(input, kept);
     put(socket, output);
-    if (socket.error() != 0) return Io::Failed;
     again_ = done != TlsIo::WantInput;
     switch (done) {
       case TlsIo::Progress:
@@ -81,7 +84,7 @@ Io TlsLayer::receive(Socket& socket, void* buffer, size_t length, size_t& moved)
     again_ = done == TlsIo::WantOutput || (done == TlsIo::Progress && !stream_->starved());
     if (output_.size() > kMaxReplies) socket.fail(EPROTO);
     if (done == TlsIo::Progress) return Io::Progress;
-    if (socket.error() != 0) return Io::Failed;
+    // A failed socket says so once it is empty: what came before is still to be had.
     switch (done) {
       case TlsIo::WantInput:
         if (!socket.readable_raw()) return Io::Blocked;
@@ -105,31 +108,33 @@ Io TlsLayer::send(Socket& socket, const void* bytes, size_t length, size_t& move
   size_t before = 0;
   if (const Io io = flush(socket, before); io != Io::Progress) return io;
   const TlsRecords records = streaming_out_ ? TlsRecords::Full : TlsRecords::Small;
-  record_ = streaming_out_ ? TlsStream::kFullRecord : TlsStream::kSmallRecord;
   for (;;) {
     TlsOutput output{scratch_->output};
-    const TlsIo done = stream_->write(output, {static_cast<const uint8_t*>(bytes), length}, records, moved);
+    scratch_->records.clear();
+    const uint64_t put_before = taken_ + output_.size();
+    const TlsIo done =
+        stream_->write(output, {static_cast<const uint8_t*>(bytes), length}, records, moved, &scratch_->records);
     put(socket, output);
-    if (socket.error() != 0) {
-      moved = 0;
-      return Io::Failed;
-    }
+    if (!output_.empty()) keep_records(put_before);
+    // Some of it may be out although the socket has failed, which the next call tells.
     if (done == TlsIo::Progress) return Io::Progress;
+    if (socket.error() != 0) return Io::Failed;
     if (done == TlsIo::WantOutput) continue;
     fail(socket);
     return Io::Failed;
   }
 }
 
-uint64_t TlsLayer::unsent_of(uint64_t plaintext) const {
-  uint64_t unsent = 0;
-  for (size_t ciphertext = output_.size(); ciphertext > 0 && unsent < plaintext;) {
-    // All records but the last are full.
-    const uint64_t record = unsent == 0 && plaintext % record_ != 0 ? plaintext % record_ : record_;
-    unsent += record;
-    ciphertext -= std::min<size_t>(ciphertext, record + stream_->record_overhead());
+void TlsLayer::keep_records(uint64_t before) {
+  for (const TlsRecord& record : scratch_->records) {
+    if (before + record.end > taken_) records_.push_back({before + record.end, record.plaintext});
   }
-  return std::min(unsent, plaintext);
+}
+
+uint64_t TlsLayer::unsent_plaintext() const {
+  uint64_t unsent = 0;
+  for (const TlsRecord& record : records_) unsent += record.end > taken_ ? record.plaintext : 0;
+  return unsent;
 }
 
 Io TlsLayer::flush(Socket& socket, size_t& moved) {
@@ -138,8 +143,11 @@ Io TlsLayer::flush(Socket& socket, size_t& moved) {
     const Io io = socket.send_raw(output_.data(), output_.size(), n);
     if (io != Io::Progress) return io;
     output_.consume(n);
+    taken_ += n;
     moved += n;
   }
+  // Freed, not cleared: what is idle owns no buffer.
+  if (!records_.empty()) records_ = {};
   return Io::Progress;
 }
 

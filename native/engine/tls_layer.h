@@ -23,6 +23,7 @@ struct TlsScratch {
 
   std::vector<uint8_t> input;
   std::vector<uint8_t> output;
+  std::vector<TlsRecord> records;  // of the last send
 };
 
 class TlsLayer {
@@ -51,8 +52,10 @@ class TlsLayer {
   // A receive may return something although the socket has nothing more.
   bool readable() const { return again_ || ended_ || !input_.empty(); }
   bool unsent() const { return !output_.empty(); }
-  // How much of the last `plaintext` bytes that were sent, by one call, lies in records that are not wholly out.
-  uint64_t unsent_of(uint64_t plaintext) const;
+  // Of what was sent, the plaintext in records that are not wholly out.
+  uint64_t unsent_plaintext() const;
+  // How much ciphertext the kernel has taken in all.
+  uint64_t taken() const { return taken_; }
   bool truncated() const { return truncated_; }
   bool said_close() const { return said_close_; }
   // Whether bytes stream: full records, and OpenSSL keeps its buffers.
@@ -63,14 +66,17 @@ class TlsLayer {
   // Io::Progress: there is ciphertext, or the end of it, to be read in `input`.
   Io fetch(Socket& socket, size_t length, TlsInput& input);
   void keep(const TlsInput& input, bool was_kept);
+  // Sends it, and keeps what the kernel doesn't take.
   void put(Socket& socket, const TlsOutput& output);
+  void keep_records(uint64_t before);
   void fail(Socket& socket);
 
   std::unique_ptr<TlsStream> stream_;
   TlsScratch* scratch_ = nullptr;
   HeldBytes input_;   // ciphertext for which there was no room as plaintext
   HeldBytes output_;  // ciphertext that the kernel did not take
-  size_t record_ = 0;  // of the last send: the most plaintext in one
+  std::vector<TlsRecord> records_;  // of which these are data, their ends counted as `taken_` is
+  uint64_t taken_ = 0;
   bool again_ = true;   // the stream may have something without more input
   bool ended_ = false;  // the peer's FIN, or its close_notify
   bool truncated_ = false;

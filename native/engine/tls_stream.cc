@@ -128,7 +128,8 @@ bool TlsStream::update_key() {
   return library_.SSL_key_update(ssl_, openssl::kKeyUpdateNotRequested) == 1;
 }
 
-TlsIo TlsStream::write(TlsOutput& output, std::span<const uint8_t> plaintext, TlsRecords records, size_t& moved) {
+TlsIo TlsStream::write(TlsOutput& output, std::span<const uint8_t> plaintext, TlsRecords records, size_t& moved,
+                       std::vector<TlsRecord>* written) {
   moved = 0;
   if (!buffers_.drain(output)) return TlsIo::WantOutput;
   if (error_.fault != TlsFault::None) return TlsIo::Failed;
@@ -147,6 +148,7 @@ TlsIo TlsStream::write(TlsOutput& output, std::span<const uint8_t> plaintext, Tl
     if (result != 1) return fail();
     moved += n;
     ++records_;
+    if (written != nullptr) written->push_back({output.used + buffers_.spill.size(), n});
   }
   end();
   return TlsIo::Progress;

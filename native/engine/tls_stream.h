@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tls_bio.h"
 #include "tls_callbacks.h"
@@ -27,6 +28,12 @@ enum class TlsIo : uint8_t {
 enum class TlsRecords : uint8_t {
   Small,  // so that the peer can begin before all is there
   Full,   // 16 KiB, of the least cost for each byte
+};
+
+// A record that was written: where its ciphertext ends in the room that was given, and what is in it.
+struct TlsRecord {
+  size_t end;
+  size_t plaintext;
 };
 
 class TlsStream {
@@ -63,8 +70,9 @@ class TlsStream {
   // Fills `plaintext` from as many records as there are. Progress: perhaps more is there, as plaintext() says, or in
   // `input`. With room of input + kHeld all is consumed at once.
   TlsIo read(TlsInput& input, TlsOutput& output, std::span<uint8_t> plaintext, size_t& moved);
-  // Takes what fits the output with ciphertext_of().
-  TlsIo write(TlsOutput& output, std::span<const uint8_t> plaintext, TlsRecords records, size_t& moved);
+  // Takes what fits the output with ciphertext_of(). `written`, when there is one, gets a row for each record.
+  TlsIo write(TlsOutput& output, std::span<const uint8_t> plaintext, TlsRecords records, size_t& moved,
+              std::vector<TlsRecord>* written = nullptr);
   // Says close_notify; once. The peer may go on sending, and what it sends is read as before.
   TlsIo close(TlsOutput& output);
 
@@ -83,8 +91,6 @@ class TlsStream {
   // Of an established connection. '' where there is none.
   std::string_view protocol() const;
   const std::string& server_name() const { return connection_.server_name; }
-  // What each record adds to its plaintext, with AES-GCM.
-  size_t record_overhead() const { return tls13_ ? 22 : 29; }
   const char* version() const;
   const char* cipher() const;
   bool resumed() const;

@@ -77,7 +77,8 @@ long Connection::recv(uint8_t* buffer, size_t length) {
   }
   const uint64_t taken = std::min<uint64_t>(there, length);
   if (taken > 0) {
-    std::memcpy(buffer, pattern(stream, consumed), taken);
+    if (tls && consumed >= tls->from) std::memcpy(buffer, tls->wire().data() + (consumed - tls->from), taken);
+    else std::memcpy(buffer, pattern(stream, consumed), taken);
     consume(taken);
     return static_cast<long>(taken);
   }
@@ -90,6 +91,7 @@ long Connection::recv(uint8_t* buffer, size_t length) {
 long Connection::splice_to(PipeObject& pipe, size_t length) {
   if (state == State::Fresh || state == State::Connecting) return fail(state == State::Fresh ? ENOTCONN : EAGAIN);
   uint64_t moved = 0;
+  if (plain_until != kAll) kernel.violation("a TLS connection is spliced");
   // One slot of the pipe for each piece of a packet, of 32 KiB at most.
   while (moved < length && !rx_.empty() && !rx_.front().urgent && pipe.spans.size() < pipe.slots) {
     const uint64_t part = std::min({rx_.front().length, length - moved, uint64_t{32} << 10});
@@ -114,7 +116,7 @@ long Connection::refuse_send() {
 }
 
 void Connection::accept(uint64_t length) {
-  accepted += length;
+  took += length;
   accepted_at = kernel.now;
   tx += length;
   ++kernel.progress;
@@ -129,13 +131,21 @@ long Connection::send(const uint8_t* bytes, size_t length) {
   if (taken < length) no_space_ = true;
   if (taken == 0) return fail(EAGAIN);
   taken = kernel.faults.cut(taken);
-  for (uint64_t checked = 0; checked < taken;) {
+  const uint64_t clear = std::min(taken, plain_until - std::min(plain_until, took));
+  take(bytes, clear);
+  if (clear < taken) take_ciphertext(bytes + clear, taken - clear);
+  accept(taken);
+  return static_cast<long>(taken);
+}
+
+void Connection::take(const uint8_t* bytes, uint64_t length) {
+  for (uint64_t checked = 0; checked < length;) {
     if (expected.empty()) {
       kernel.violation("bytes are sent that nobody asked for");
       break;
     }
     Span& span = expected.front();
-    const uint64_t part = std::min({span.length, taken - checked, kPatternRun});
+    const uint64_t part = std::min({span.length, length - checked, kPatternRun});
     if (std::memcmp(bytes + checked, pattern(span.stream, span.position), part) != 0) {
       kernel.violation("wrong bytes are sent");
       break;
@@ -145,13 +155,19 @@ long Connection::send(const uint8_t* bytes, size_t length) {
     span.length -= part;
     if (span.length == 0) expected.pop_front();
   }
-  accept(taken);
-  return static_cast<long>(taken);
+  accepted += length;
+}
+
+void Connection::take_ciphertext(const uint8_t* bytes, uint64_t length) {
+  tls->hear({bytes, length}, [this](std::span<const uint8_t> plain) { take(plain.data(), plain.size()); });
+  if (tls->complaint() != nullptr) kernel.violation(tls->complaint());
+  send_wire(16 << 10);
 }
 
 long Connection::splice_from(PipeObject& pipe, size_t length) {
   if (state == State::Fresh || state == State::Connecting) return fail(state == State::Fresh ? EPIPE : EAGAIN);
   if (pipe.spans.empty()) return fail(EAGAIN);
+  if (plain_until != kAll) kernel.violation("a TLS connection is spliced to");
   if (state == State::Dead || shut || (!tcp && peer_gone)) return refuse_send();
   const uint64_t room = kernel.faults.cut(std::min<uint64_t>(sndbuf > tx ? sndbuf - tx : 0, length));
   uint64_t moved = 0;
@@ -177,12 +193,15 @@ long Connection::splice_from(PipeObject& pipe, size_t length) {
   }
   if (moved < length) no_space_ = true;
   if (moved == 0) return fail(EAGAIN);
+  accepted += moved;
   accept(moved);
   return static_cast<long>(moved);
 }
 
 int Connection::shutdown_write() {
   if (state != State::Connected) return static_cast<int>(fail(ENOTCONN));
+  const bool owes = secured && !tls->deaf() && !tls->heard_notify();
+  if (owes && tls->spoiled_from() == TlsActor::kNowhere) kernel.violation("FIN without close_notify");
   shut = end_on_the_way_ = true;
   ++kernel.progress;
   kernel.wake(*this);
@@ -233,6 +252,12 @@ void Connection::refuse(int error) {
 
 bool Connection::peer_send(uint64_t length, uint64_t packet) {
   if (state != State::Connected || fin_sent || peer_gone) return false;
+  if (tls) {
+    if (!tls->write(stream, sent, length, packet)) return false;
+    sent += length;
+    send_wire(packet);
+    return true;
+  }
   sent += length;
   for (; length > 0; length -= std::min(length, packet)) out_.push_back({std::min(length, packet), false});
   carry();
@@ -256,6 +281,33 @@ void Connection::peer_finish() {
   carry();
 }
 
+void Connection::speak_tls(const TlsActor::Kind& kind) {
+  tls = std::make_unique<TlsActor>(kind, consumed);
+  on_wire_ = consumed;
+}
+
+void Connection::send_wire(uint64_t packet) {
+  if (fin_sent || peer_gone || state != State::Connected) return tls->cut(on_wire_);
+  for (; on_wire_ < tls->end(); on_wire_ += out_.back().length) {
+    out_.push_back({std::min(tls->end() - on_wire_, packet), false});
+  }
+  carry();
+}
+
+void Connection::peer_cut(uint64_t lost) {
+  if (state != State::Connected || fin_sent || peer_gone) return;
+  while (lost > 0 && !out_.empty() && !out_.back().urgent) {
+    const uint64_t part = std::min(lost, out_.back().length);
+    out_.back().length -= part;
+    on_wire_ -= part;
+    lost -= part;
+    if (out_.back().length == 0) out_.pop_back();
+  }
+  tls->cut(on_wire_);
+  sent = tls->plain(on_wire_);
+  peer_finish();
+}
+
 void Connection::peer_reset() {
   if (state != State::Connected || !tcp) return peer_close();
   peer_gone = reset_by_peer = true;
@@ -269,8 +321,10 @@ void Connection::peer_close() {
   fin_sent = peer_gone = true;
   if (!tcp) {
     // What its blocked writes had not handed over.
-    for (const Packet& packet : out_) sent -= packet.length;
+    for (const Packet& packet : out_) (tls ? on_wire_ : sent) -= packet.length;
     out_.clear();
+    if (tls) tls->cut(on_wire_);
+    if (tls) sent = tls->plain(on_wire_);
   }
   if (!tcp && (unread > 0 || tx > 0)) {
     // unix_release_sock(): unread bytes are ECONNRESET, once; what the peer wrote stays readable.

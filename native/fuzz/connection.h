@@ -6,10 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "pattern.h"
+#include "tls_actor.h"
 
 namespace millrace::fuzz {
 
@@ -44,6 +46,14 @@ class Connection {
   // close(2): unread bytes make it a reset.
   void peer_close();
   void peer_read(uint64_t length);
+  // From now on the peer speaks TLS; all that it has sent so far must have been consumed.
+  void speak_tls(const TlsActor::Kind& kind);
+  // The engine does as well, once it has sent so many bytes.
+  void encrypt_behind(uint64_t bytes) { plain_until = bytes; }
+  // Puts what the peer has said in TLS on its way, in such packets.
+  void send_wire(uint64_t packet);
+  // FIN, before which the last `lost` bytes that are not delivered yet are gone.
+  void peer_cut(uint64_t lost);
   // Gives it other buffers, as either system's administrator or autotuning may.
   void resize(uint64_t send_buffer, uint64_t receive_buffer, uint64_t peer_receive_buffer);
   // Carries what fits from either side to the other.
@@ -51,7 +61,22 @@ class Connection {
 
   // Bytes that recv would return now, before the urgent mark or behind it.
   bool readable_bytes() const;
-  bool at_end() const { return fin_arrived && !readable_bytes(); }
+  // All that the peer has to say has been taken, as far as an end was reached.
+  bool at_end() const { return notified() || (fin_arrived && !readable_bytes()); }
+  // The engine has taken the peer's close_notify.
+  bool notified() const { return tls && tls->ended(consumed); }
+  // It has taken the end, and there was no close_notify.
+  bool truncated() const { return plain_until != kAll && !notified() && fin_arrived && !readable_bytes() && !spoiled(); }
+  // It has taken something from a TLS peer that makes no sense.
+  bool spoiled() const { return tls && tls->spoiled(consumed); }
+  // What it hears can't be told any more.
+  bool deaf() const { return tls && tls->deaf(); }
+  bool tls_storms() const { return tls && tls->storms(); }
+  // It has taken some of it.
+  bool doubtful() const { return tls && (consumed > tls->spoiled_from() || tls->storms()); }
+  // Of plaintext: what it has taken in whole records, and what of it is in its kernel.
+  uint64_t consumed_plain() const { return tls ? tls->plain(consumed) : consumed; }
+  uint64_t arrived_plain() const { return tls ? tls->plain(arrived) : arrived; }
   bool writable() const {
     return state == State::Connected && !shut && (tcp || !peer_gone) && sndbuf >= tx + sndbuf / 3 + 1;
   }
@@ -78,13 +103,20 @@ class Connection {
   uint64_t reset_at = 0;
   uint64_t unsent_at_close = 0;
 
-  uint64_t sent = 0;      // by the peer, urgent bytes not counted
-  uint64_t arrived = 0;   // of it, in the engine's kernel
-  uint64_t consumed = 0;  // of it, by the engine
+  // Null: the peer speaks no TLS.
+  std::unique_ptr<TlsActor> tls;
+  static constexpr uint64_t kAll = UINT64_MAX;
+  bool secured = false;         // both have heard that the handshake is done
+  uint64_t plain_until = kAll;  // what the engine sends behind is ciphertext
+
+  uint64_t sent = 0;      // plaintext, by the peer, urgent bytes not counted
+  uint64_t arrived = 0;   // bytes in the engine's kernel, ciphertext or not
+  uint64_t consumed = 0;  // of them, by the engine
   uint64_t consumed_this_turn = 0;
-  uint64_t accepted = 0;  // what the engine's kernel took of the engine
+  uint64_t accepted = 0;  // plaintext in whole records, or without any, that the engine's kernel took of the engine
+  uint64_t took = 0;      // bytes of the engine that it took
   uint64_t accepted_at = 0;
-  uint64_t received = 0;  // of it, by the peer's kernel
+  uint64_t received = 0;  // of them, by the peer's kernel
   uint64_t unread = 0;    // of it, not yet read by the peer
   // What the engine may send, in this order.
   std::deque<Span> expected;
@@ -104,12 +136,16 @@ class Connection {
   bool at_mark() const { return !rx_.empty() && rx_.front().urgent; }
   void consume(uint64_t length);
   void accept(uint64_t length);
+  // Checks what the engine sends against what it may, and counts it.
+  void take(const uint8_t* bytes, uint64_t length);
+  void take_ciphertext(const uint8_t* bytes, uint64_t length);
   long refuse_send();
 
   std::deque<Packet> out_;  // written by the peer, not yet arrived
   std::deque<Packet> rx_;   // arrived; an urgent byte is a packet of its own
   uint64_t rx_bytes = 0;    // in it, the urgent byte counted
-  uint64_t tx = 0;          // accepted, not yet acknowledged
+  uint64_t on_wire_ = 0;    // of the TLS peer's bytes, on their way or beyond
+  uint64_t tx = 0;          // taken, not yet acknowledged
   int error_ = 0;
   bool no_space_ = false;   // the engine waits for room
   bool urgent_ = false;     // an urgent byte is not yet passed

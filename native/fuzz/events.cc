@@ -50,6 +50,7 @@ void World::take(const EventRecord& record, const uint8_t*& payload) {
   if (record.type == EventType::Gone) {
     if (side->told_gone) kernel.violation("an endpoint goes twice");
     side->told_gone = side->gone = true;
+    side->securing = false;
     if (side->connection && !side->connection->closed) kernel.violation("an endpoint is gone and its socket is not");
     return;
   }
@@ -62,6 +63,8 @@ void World::take(const EventRecord& record, const uint8_t*& payload) {
       else if (record.remote.family == 0) destroy(*side, true);  // unix: which connection it is can't be told
       else side->connection = kernel.connections.at(record.remote.port);
       return;
+    case EventType::Secured:
+      return take_secured(*side, record, payload);
     case EventType::Read:
       return take_read(*side, record, payload);
     case EventType::Flushed:
@@ -74,7 +77,8 @@ void World::take(const EventRecord& record, const uint8_t*& payload) {
     case EventType::PeerEnded:
       if (!side->connection) return;
       if (record.code == 0 && !side->connection->fin_sent && !side->connection->touched) kernel.violation("an end is reported that no peer made");
-      if (record.code != 0 && !side->connection->touched && !side->connection->faulted && !side->connection->peer_gone) {
+      if (record.code != 0 && !side->connection->touched && !side->connection->faulted && !side->connection->peer_gone &&
+          !side->connection->doubtful()) {
         kernel.violation("an error is reported that nobody made");
       }
       return;
@@ -92,6 +96,23 @@ void World::take(const EventRecord& record, const uint8_t*& payload) {
   }
 }
 
+void World::take_secured(Side& side, const EventRecord& record, const uint8_t*& payload) {
+  if (!side.securing) kernel.violation("a handshake is answered that nobody asked for, or twice");
+  side.securing = false;
+  payload += record.values[0];
+  if (record.code == 0) {
+    side.secured = side.connection->secured = true;
+    return;
+  }
+  // What becomes of it still is told by Gone.
+  const Connection& connection = *side.connection;
+  const bool disturbed = connection.touched || connection.faulted || connection.fin_sent || connection.peer_gone ||
+                         connection.doubtful() || connection.tls->mute();
+  if (!disturbed && kernel.now < side.secure_deadline) kernel.violation("a handshake fails that nobody has disturbed");
+  if (record.values[0] == 0) kernel.violation("a handshake fails without a reason");
+  side.refused = true;
+}
+
 void World::take_read(Side& side, const EventRecord& record, const uint8_t*& payload) {
   if (!side.reading) kernel.violation("a read is answered that nobody asked for");
   side.reading = false;
@@ -104,20 +125,36 @@ void World::take_read(Side& side, const EventRecord& record, const uint8_t*& pay
     case ReadStatus::Data: {
       const uint64_t length = record.values[0];
       if (length == 0 || length > Endpoint::kMaxRead) return kernel.violation("a read of an impossible length");
+      if (side.undecided()) {
+        const size_t before = side.head.size();
+        side.head.insert(side.head.end(), payload, payload + length);
+        if (!std::equal(side.head.begin() + static_cast<std::ptrdiff_t>(before), side.head.end(),
+                        connection.tls->wire().begin() + static_cast<std::ptrdiff_t>(before))) {
+          kernel.violation("wrong bytes are read before a handshake");
+        }
+        payload += length;
+        return;
+      }
       if (!over && std::memcmp(payload, pattern(connection.stream, side.read), length) != 0) kernel.violation("wrong bytes are read");
       payload += length;
       side.read += length;
       return;
     }
     case ReadStatus::Ended:
-      if (!connection.fin_sent && !connection.touched) kernel.violation("a read ends although the peer has not");
-      if (!over && !connection.touched && side.read != connection.sent) kernel.violation("a read ends before the last byte");
+      if (!connection.fin_sent && !connection.touched && !connection.notified()) {
+        kernel.violation("a read ends although the peer has not");
+      }
+      if (side.secured && side.cut_is_reset && !connection.notified()) kernel.violation("a cut connection ends as if it were whole");
+      if (!over && !connection.touched && !side.undecided() && side.read != connection.sent) kernel.violation("a read ends before the last byte");
       return;
     case ReadStatus::TimedOut:
       if (!side.read_deadline) kernel.violation("a read without a deadline times out");
       return;
     case ReadStatus::Reset:
-      if (!connection.touched && !connection.faulted) kernel.violation("a read is reset that nobody reset");
+      if (!connection.touched && !connection.faulted && !connection.doubtful() &&
+          !(side.cut_is_reset && connection.truncated())) {
+        kernel.violation("a read is reset that nobody reset");
+      }
       return;
   }
   kernel.violation("a read of no known status");

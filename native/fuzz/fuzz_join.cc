@@ -1,5 +1,6 @@
 // The join state machine under scripts of everything that peers, networks, clients, clocks and kernels do to it. The
-// input's first bytes choose the setting; each later one is a step. The oracle checks the join contract.
+// input's first bytes choose the setting; each later one is a step. The oracle checks the join contract. With TLS some
+// steps mean something else, and what is joined first has shaken hands before.
 #include <sys/resource.h>
 
 #include <cerrno>
@@ -32,7 +33,7 @@ constexpr int kMostSteps = 400;
 
 class Run {
  public:
-  Run(const uint8_t* bytes, size_t length) : script_(bytes, length), world_(setting() & 1 ? 2 : 1) {}
+  Run(const uint8_t* bytes, size_t length, bool tls) : script_(bytes, length), tls_(tls), world_(setting() & 1 ? 2 : 1) {}
 
   std::string run();
 
@@ -41,6 +42,9 @@ class Run {
   void begin();
   void step(bool within_turn);
   void peer(uint8_t what);
+  bool tls_peer(Connection& target, uint8_t what);
+  void spoil(Connection& target);
+  void encrypt(Side& side, uint8_t how, bool head);
   void client(uint8_t what);
   void fault();
   void arm(uint8_t what);
@@ -54,6 +58,7 @@ class Run {
   Side* side();
 
   Script script_;
+  const bool tls_;
   uint8_t setting_ = 0;
   World world_;
   int steps_ = 0;
@@ -86,6 +91,15 @@ std::string Run::run() {
 void Run::begin() {
   world_.adopt((setting_ & 8) == 0);
   world_.adopt((setting_ & 16) == 0);
+  if (tls_) {
+    const uint8_t which = script_.byte();
+    for (size_t i = 0; i < 2 && i < world_.sides.size(); ++i) {
+      if (which & (1 << i)) encrypt(world_.sides[i], script_.byte(), false);
+    }
+    // Seldom what is to be found lies in the handshake.
+    if ((which & 0xc0) == 0) return;
+    world_.settle();
+  }
   if ((setting_ & 0xe0) == 0x60) return join_to();
   if (setting_ & 32) return;
   join();
@@ -120,9 +134,68 @@ void Run::step(bool within_turn) {
   else world_.drain();
 }
 
+// A TLS peer, and the engine's end of it. The bits of `how`: 0 peer is the server, 1 and 2 suite, 3 the engine updates its
+// keys with every record, 4 what is cut is reset, 5 a deadline that may pass.
+void Run::encrypt(Side& side, uint8_t how, bool head) {
+  if (!side.undecided()) {
+    world_.speak_tls(side, {.client = (how & 1) == 0, .suite = static_cast<Suite>(how >> 1 & 3), .restless = (how & 8) != 0});
+  }
+  if (head) {
+    world_.read(side, 1 + script_.byte(), kNever);
+    world_.settle();
+  }
+  world_.secure(side, (how & 16) != 0, how & 32 ? script_.pick(kTimes) : 100'000);
+}
+
+// True when the step is one of TLS.
+bool Run::tls_peer(Connection& target, uint8_t what) {
+  constexpr uint64_t kUpdates[] = {1, 2, 20, 40, 250};
+  switch (what % 16) {
+    case 4:
+    case 14: {
+      const uint32_t how = script_.below(6);
+      trace("  TLS peer of %d ends, %u", target.fd, how);
+      if (how == 5) return target.peer_cut(script_.pick(kLengths)), true;
+      if (how < 4) target.tls->notify();
+      target.send_wire(16 << 10);
+      if (how < 2) target.peer_finish();
+      return true;
+    }
+    case 7: {
+      const uint64_t count = script_.pick(kUpdates);
+      const bool asks_back = script_.flag();
+      for (uint64_t i = 0; i < count; ++i) {
+        target.tls->update_key(asks_back);
+        // A byte between them, or they soon are a storm.
+        if (count > 2 && target.sent < kMostSent) target.peer_send(1, 1);
+      }
+      target.send_wire(16 << 10);
+      return true;
+    }
+    case 15:
+      spoil(target);
+      return true;
+    default:
+      return false;
+  }
+}
+
+void Run::spoil(Connection& target) {
+  constexpr uint8_t kTypes[] = {23, 23, 22, 21, 20, 'G'};
+  constexpr uint64_t kForged[] = {32, 40, 1000, 16'384, 16'384 + 257, 65'535};
+  if (script_.below(4) == 0) {
+    target.tls->alert();
+  } else {
+    const uint8_t type = script_.pick(kTypes);
+    target.tls->forge(type, script_.pick(kForged));
+  }
+  target.send_wire(16 << 10);
+}
+
 void Run::peer(uint8_t what) {
   Connection* target = connection();
   if (!target) return;
+  if (target->tls && tls_peer(*target, what)) return;
   switch (what % 16) {
     case 0:
     case 1:
@@ -181,6 +254,10 @@ void Run::peer(uint8_t what) {
 void Run::client(uint8_t what) {
   Side* one = side();
   World& world = world_;
+  if (tls_ && one && (what % 20 == 2 || what % 20 == 3)) {
+    const uint8_t how = script_.byte();
+    return encrypt(*one, how, (how & 64) != 0);
+  }
   switch (what % 20) {
     case 0:
       return world.adopt(script_.flag());
@@ -344,6 +421,11 @@ void Run::asleep() {
 
 }  // namespace
 
-std::string run_join(const uint8_t* bytes, size_t length) { return Run(bytes, length).run(); }
+std::string run_join(const uint8_t* bytes, size_t length) { return Run(bytes, length, false).run(); }
+
+std::string run_secure(const uint8_t* bytes, size_t length) {
+  const FixedRandomness fixed;
+  return Run(bytes, length, true).run();
+}
 
 }  // namespace millrace::fuzz

@@ -31,7 +31,7 @@ uint64_t Oracle::delivered(const JoinModel& join, bool a_to_b) {
 
 uint64_t Oracle::taken(const JoinModel& join, bool a_to_b) {
   const DirectionModel& direction = model(join, a_to_b);
-  return source(join, a_to_b).consumed - direction.read_before + std::min(direction.head, direction.most);
+  return source(join, a_to_b).consumed_plain() - direction.read_before + std::min(direction.head, direction.most);
 }
 
 // All that the direction is to deliver has been delivered.
@@ -44,10 +44,29 @@ bool Oracle::complete(const JoinModel& join, bool a_to_b) {
   return source(join, a_to_b).at_end() && delivered(join, a_to_b) == taken(join, a_to_b);
 }
 
+bool Oracle::cut_is_reset(const JoinModel& join, bool a_to_b) {
+  const Side& side = world_.sides[a_to_b ? join.a : join.b];
+  return side.cut_is_reset && side.connection->truncated();
+}
+
+// Its end is one without close_notify; behind a bound, or a client's, that may go unseen.
+bool Oracle::ends_cut(const JoinModel& join, bool a_to_b) {
+  const DirectionModel& direction = model(join, a_to_b);
+  return !direction.caller && delivered(join, a_to_b) != direction.most && source(join, a_to_b).truncated();
+}
+
+// The direction has come to where its source's TLS ends as it must not.
+bool Oracle::noticed(const JoinModel& join, bool a_to_b) {
+  const DirectionModel& direction = model(join, a_to_b);
+  if (direction.caller || direction.rate > 0 || delivered(join, a_to_b) == direction.most) return false;
+  const bool bad = source(join, a_to_b).spoiled() || cut_is_reset(join, a_to_b);
+  return bad && delivered(join, a_to_b) == taken(join, a_to_b);
+}
+
 bool Oracle::broken(const JoinModel& join) {
   for (const bool side : {true, false}) {
     const Connection& connection = source(join, side);
-    if (connection.touched || connection.faulted || connection.closed) return true;
+    if (connection.touched || connection.faulted || connection.closed || noticed(join, side)) return true;
   }
   return false;
 }
@@ -61,7 +80,9 @@ void Oracle::after_turn() {
       const uint64_t spliced = (a_to_b ? join.cell->spliced_a_to_b : join.cell->spliced_b_to_a).load(std::memory_order_relaxed);
       if (count < direction.counted) kernel_.violation("a counter shrinks");
       direction.counted = count;
-      if (count != delivered(join, a_to_b)) kernel_.violation("a counter is not what the sink's kernel took");
+      if (!sink(join, a_to_b).deaf() && count != delivered(join, a_to_b)) {
+        kernel_.violation("a counter is not what the sink's kernel took");
+      }
       if (spliced > count) kernel_.violation("more is spliced than delivered");
       const Connection& from = source(join, a_to_b);
       if (!direction.caller && count < direction.most &&
@@ -96,7 +117,10 @@ void Oracle::quiet_join(JoinModel& join) {
     if (now > join.failed_at + Join::kResetFlush + kSlack) kernel_.violation("a broken join does not end");
     return;
   }
-  for (const bool a_to_b : {true, false}) quiet_direction(join, a_to_b);
+  for (const bool a_to_b : {true, false}) {
+    quiet_direction(join, a_to_b);
+    if (direction_is_free(join, a_to_b)) quiet_answers(join, a_to_b);
+  }
   if (complete(join, true) && complete(join, false)) {
     // Driven by the caller, it is over once what was written is out; with a rate limit, when the end may be asked for.
     const auto out = [&](bool a_to_b) {
@@ -120,6 +144,14 @@ void Oracle::quiet_join(JoinModel& join) {
   }
 }
 
+// Whatever its source says is taken at once.
+bool Oracle::direction_is_free(const JoinModel& join, bool a_to_b) {
+  const DirectionModel& direction = model(join, a_to_b);
+  const uint64_t out = delivered(join, a_to_b);
+  return !direction.caller && direction.rate == 0 && out != direction.most && out == taken(join, a_to_b) &&
+         sink(join, a_to_b).accepted >= direction.written_before;
+}
+
 void Oracle::quiet_dial(JoinModel& join) {
   const Connection& visitor = source(join, true);
   const Connection& dialed = sink(join, true);
@@ -136,14 +168,17 @@ void Oracle::quiet_direction(JoinModel& join, bool a_to_b) {
   DirectionModel& direction = model(join, a_to_b);
   const Connection& from = source(join, a_to_b);
   const Connection& to = sink(join, a_to_b);
+  if (to.deaf()) return;
   const bool waiting = direction.caller ? !to.expected.empty()
                                         : to.accepted < direction.written_before || taken(join, a_to_b) > delivered(join, a_to_b);
   const bool over = !direction.caller && delivered(join, a_to_b) == direction.most;
-  if (waiting && !over) {
+  // What has been decrypted may have to wait for the rate, as a record can't be taken by halves.
+  const bool held_back = direction.rate > 0 && from.tls && to.accepted >= direction.written_before;
+  if (waiting && !over && !held_back) {
     if (to.writable()) kernel_.violation("bytes wait although the sink has room");
-    if (direction.stuck_at == 0 || direction.stuck_with != to.accepted) {
+    if (direction.stuck_at == 0 || direction.stuck_with != to.took) {
       direction.stuck_at = kernel_.now;
-      direction.stuck_with = to.accepted;
+      direction.stuck_with = to.took;
     }
     return;
   }
@@ -161,16 +196,39 @@ void Oracle::quiet_direction(JoinModel& join, bool a_to_b) {
     if (!to.shut) kernel_.violation("an end is not passed on");
     return;
   }
-  if (from.readable_bytes()) kernel_.violation("readable bytes are left lying");
+  if (!from.doubtful() && from.readable_bytes()) kernel_.violation("readable bytes are left lying");
 }
 
 void Oracle::quiet_side(const Side& side) {
   if (!side.connection || side.gone || side.connection->closed || side.join >= 0) return;
   const Connection& connection = *side.connection;
-  if (connection.touched || connection.faulted || !side.usable()) return;
+  if (connection.touched || connection.faulted || connection.doubtful()) return;
+  if (side.securing) quiet_handshake(side);
+  if (!side.usable()) return;
   if (side.reading && (connection.readable_bytes() || connection.fin_arrived)) kernel_.violation("a read is not answered");
-  if (!connection.expected.empty() && connection.writable()) kernel_.violation("written bytes wait although there is room");
+  const bool notified = side.secured && (connection.notified() || connection.consumed_plain() > side.read);
+  if (side.reading && notified) kernel_.violation("a read of TLS is not answered");
+  if (!connection.expected.empty() && connection.writable() && !connection.deaf()) kernel_.violation("written bytes wait although there is room");
   if (side.flushing && connection.expected.empty()) kernel_.violation("a flush is not answered");
+}
+
+// Who has heard and said all that is there must have come to an end, and the engine may keep nothing back.
+void Oracle::quiet_handshake(const Side& side) {
+  const Connection& connection = *side.connection;
+  if (side.secure_deadline != kNever && kernel_.now > side.secure_deadline + kSlack) {
+    kernel_.violation("a handshake outlives its deadline");
+  }
+  if (connection.peer_gone || connection.at_end()) return kernel_.violation("a handshake outlives its peer");
+  const bool all_said = connection.consumed == connection.tls->end() && connection.writable();
+  if (all_said && !connection.tls->mute()) kernel_.violation("a handshake stands still");
+}
+
+// The answers to a peer's key updates, in a join whose bytes are all where they belong.
+void Oracle::quiet_answers(const JoinModel& join, bool a_to_b) {
+  const Side& side = world_.sides[a_to_b ? join.a : join.b];
+  const Connection& connection = *side.connection;
+  if (!side.secured || connection.notified() || connection.tls->kind.restless || connection.shut || connection.deaf() || !connection.writable()) return;
+  if (connection.tls->waits_for_keys(connection.consumed)) kernel_.violation("a key update is not answered although there is room");
 }
 
 void Oracle::join_ended(JoinModel& join, const EventRecord& record) {
@@ -180,7 +238,7 @@ void Oracle::join_ended(JoinModel& join, const EventRecord& record) {
   join.reason = reason;
   for (const bool a_to_b : {true, false}) {
     const uint64_t count = record.values[a_to_b ? 0 : 1];
-    if (count != delivered(join, a_to_b)) kernel_.violation("the last count is not what the sink's kernel took");
+    if (!sink(join, a_to_b).deaf() && count != delivered(join, a_to_b)) kernel_.violation("the last count is not what the sink's kernel took");
     if (count < model(join, a_to_b).counted) kernel_.violation("the last count is below an earlier one");
     if (record.values[a_to_b ? 2 : 3] > count) kernel_.violation("more is spliced than delivered, at the end");
     if ((a_to_b ? join.cell->a_to_b : join.cell->b_to_a).load(std::memory_order_relaxed) != count) {
@@ -188,7 +246,9 @@ void Oracle::join_ended(JoinModel& join, const EventRecord& record) {
     }
   }
   check_reason(join, error);
-  if (reason != EndReason::Eof) check_cut(join);
+  const bool orderly = reason == EndReason::Eof || (reason == EndReason::Truncated && !cut(join));
+  if (orderly) check_close(join);
+  else check_cut(join);
   join.ended = true;
 }
 
@@ -204,12 +264,15 @@ void Oracle::check_reason(const JoinModel& join, int error) {
   bool fits = false;
   switch (join.reason) {
     case EndReason::Eof:
-      fits = complete(join, true) && complete(join, false);
+      fits = complete(join, true) && complete(join, false) && !ends_cut(join, true) && !ends_cut(join, false);
+      break;
+    case EndReason::Truncated:
+      fits = truncated(join) && (cut(join) || (complete(join, true) && complete(join, false)));
       break;
     case EndReason::Reset:
       fits = error != 0 && either([](const Side& side) {
                const Connection& c = *side.connection;
-               return c.touched || c.faulted || c.peer_gone || side.gone || side.destroyed || side.release_asked;
+               return c.touched || c.faulted || c.peer_gone || c.doubtful() || side.gone || side.destroyed || side.release_asked;
              });
       break;
     case EndReason::Idle:
@@ -217,7 +280,7 @@ void Oracle::check_reason(const JoinModel& join, int error) {
       break;
     case EndReason::HalfClosedIdle:
       fits = join.limits.half_closed_idle > 0 && now >= last + join.limits.half_closed_idle &&
-             either([](const Side& side) { return side.connection->fin_arrived; });
+             either([](const Side& side) { return side.connection->fin_arrived || side.connection->notified(); });
       break;
     case EndReason::Limit:
       fits = join.limits.duration > 0 && now >= join.started + join.limits.duration;
@@ -230,7 +293,7 @@ void Oracle::check_reason(const JoinModel& join, int error) {
       break;
     case EndReason::Error:
       fits = error != 0 && either([](const Side& side) {
-               return side.connection->faulted || side.written > Endpoint::kMaxQueued;
+               return side.connection->faulted || side.connection->doubtful() || side.written > Endpoint::kMaxQueued;
              });
       break;
     case EndReason::Unreachable:
@@ -239,16 +302,27 @@ void Oracle::check_reason(const JoinModel& join, int error) {
     default:
       break;
   }
+  if (a.connection->deaf() || b.connection->deaf()) return;
   if (!fits) kernel_.violation("a join ends for reason " + std::to_string(static_cast<int>(join.reason)) + ", which nothing gave");
 }
 
 bool Oracle::fits_unreachable(const JoinModel& join, int error) {
   const Connection& dialed = sink(join, true);
-  if (!join.dialing || error == 0 || dialed.accepted > 0 || dialed.consumed > 0) return false;
+  if (!join.dialing || error == 0 || dialed.took > 0 || dialed.consumed > 0) return false;
   if (error == ETIMEDOUT && kernel_.now >= join.dial_deadline) return true;
   if (dialed.faulted || (dialed.died_of != 0 && error == dialed.died_of)) return true;
   // Never came to connect().
   return dialed.stream == 0 && (kernel_.sockets_refused > 0 || world_.reserve_touched);
+}
+
+// Whoever speaks TLS hears that nothing follows.
+void Oracle::check_close(const JoinModel& join) {
+  for (const size_t index : {join.a, join.b}) {
+    const Side& side = world_.sides[index];
+    const Connection& connection = *side.connection;
+    if (!side.secured || !connection.closed || connection.touched || connection.faulted || connection.deaf()) continue;
+    if (!connection.tls->heard_notify()) kernel_.violation("a whole connection looks cut");
+  }
 }
 
 // Every end but a clean one resets whoever has not broken the connection itself, and what came before a reset is
@@ -261,7 +335,7 @@ void Oracle::check_cut(const JoinModel& join) {
     const Connection& to = *to_side.connection;
     const auto clear = [](const Side& side) {
       const Connection& c = *side.connection;
-      return !c.touched && !c.faulted && !c.peer_gone && !side.destroyed && !side.release_asked && !side.gone;
+      return !c.touched && !c.faulted && !c.peer_gone && !c.doubtful() && !side.destroyed && !side.release_asked && !side.gone;
     };
     if (!clear(to_side)) continue;
     // A dial that came to nothing has no peer that could be misled.
@@ -269,10 +343,13 @@ void Oracle::check_cut(const JoinModel& join) {
     if (!to.closed) kernel_.violation("a side of a cut join is not closed");
     if (to.tcp && to.closed && !to.saw_reset) kernel_.violation("a cut connection looks whole");
     const DirectionModel& direction = model(join, a_to_b);
-    if (join.reason != EndReason::Reset || !from.touched || from.faulted || direction.caller || direction.rate > 0) continue;
-    if (join.dialing) continue;
-    if (from_side.destroyed || from_side.release_asked || kernel_.now >= from.reset_at + Join::kResetFlush) continue;
-    const uint64_t whole = from.arrived - direction.read_before + std::min(direction.head, direction.most);
+    if (direction.caller || direction.rate > 0 || join.dialing || from.faulted || to.deaf()) continue;
+    const bool told = (join.reason == EndReason::Reset && from.touched) || (join.reason == EndReason::Truncated && from.truncated()) ||
+                      ((join.reason == EndReason::Error || join.reason == EndReason::Reset) && from.spoiled());
+    if (!told || from.tls_storms()) continue;
+    const uint64_t since = from.touched ? from.reset_at : join.failed_at != 0 ? join.failed_at : kernel_.now;
+    if (from_side.destroyed || from_side.release_asked || kernel_.now >= since + Join::kResetFlush) continue;
+    const uint64_t whole = from.arrived_plain() - direction.read_before + std::min(direction.head, direction.most);
     if (delivered(join, a_to_b) != std::min(whole, direction.most)) {
       kernel_.violation("bytes from before a reset are not delivered");
     }

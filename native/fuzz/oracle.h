@@ -22,14 +22,24 @@ class Oracle {
   uint64_t delivered(const JoinModel& join, bool a_to_b);
   uint64_t taken(const JoinModel& join, bool a_to_b);
   bool complete(const JoinModel& join, bool a_to_b);
+  bool cut_is_reset(const JoinModel& join, bool a_to_b);
+  bool ends_cut(const JoinModel& join, bool a_to_b);
+  bool noticed(const JoinModel& join, bool a_to_b);
+  bool truncated(const JoinModel& join) { return source(join, true).truncated() || source(join, false).truncated(); }
+  // Ended like a reset for it.
+  bool cut(const JoinModel& join) { return cut_is_reset(join, true) || cut_is_reset(join, false); }
   bool broken(const JoinModel& join);
+  bool direction_is_free(const JoinModel& join, bool a_to_b);
   void quiet_join(JoinModel& join);
   void quiet_dial(JoinModel& join);
   bool fits_unreachable(const JoinModel& join, int error);
   void quiet_direction(JoinModel& join, bool a_to_b);
   void quiet_side(const Side& side);
+  void quiet_handshake(const Side& side);
+  void quiet_answers(const JoinModel& join, bool a_to_b);
   void check_reason(const JoinModel& join, int error);
   void check_cut(const JoinModel& join);
+  void check_close(const JoinModel& join);
 
   World& world_;
   Kernel& kernel_;

@@ -16,4 +16,26 @@ std::shared_ptr<const TlsContext> serving(Speaks version, bool other = false);
 // `restless`: new keys behind every record.
 std::shared_ptr<const TlsContext> asking(Speaks version, bool restless);
 
+// Of localhost, with one version and one cipher only; `restless` as above, for either role.
+enum class Suite : uint8_t { Aes13, Aes12, Chacha13, Chacha12 };
+inline constexpr size_t kSuites = 4;
+std::shared_ptr<const TlsContext> suited(Suite suite, bool server, bool restless);
+
+// SSL_set_msg_callback(3), for which the engine has no use.
+using MessageCallback = void (*)(int written, int version, int type, const void* bytes, size_t length, SSL* ssl, void* argument);
+void set_message_callback(SSL* ssl, MessageCallback callback);
+
+// While it lives, what OpenSSL takes for random is the same in each run, so that signatures have the same length and a
+// run can be played again. For one thread.
+class FixedRandomness {
+ public:
+  FixedRandomness();
+  ~FixedRandomness();
+  FixedRandomness(const FixedRandomness&) = delete;
+  FixedRandomness& operator=(const FixedRandomness&) = delete;
+
+ private:
+  const void* before_;
+};
+
 }  // namespace millrace::fuzz

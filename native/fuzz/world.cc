@@ -95,7 +95,7 @@ void World::join(JoinModel plan) {
   Side& a = sides[plan.a];
   Side& b = sides[plan.b];
   const auto ready = [](const Side& side, const DirectionModel& from) {
-    return side.usable() && side.join < 0 && (!side.reading || from.caller);
+    return side.usable() && side.join < 0 && !side.undecided() && (!side.reading || from.caller);
   };
   if (&a == &b || !ready(a, plan.a_to_b) || !ready(b, plan.b_to_a)) return;
   plan.cell = &cells_[joins.size()];
@@ -125,7 +125,7 @@ void World::join(JoinModel plan) {
 
 void World::join_to(JoinModel plan, bool tcp, uint64_t timeout) {
   if (joins.size() >= kMostJoins || sides.size() >= kMostSides) return;
-  if (const Side& a = sides[plan.a]; !a.usable() || a.join >= 0 || a.reading) return;
+  if (const Side& a = sides[plan.a]; !a.usable() || a.join >= 0 || a.reading || a.undecided()) return;
   const size_t number = joins.size();
   // Nothing that its client would have to say, or has to give.
   plan.a_to_b.caller = plan.b_to_a.caller = false;
@@ -235,6 +235,32 @@ void World::release(Side& side) {
   engine->release(side.id);
 }
 
+void World::speak_tls(Side& side, const TlsActor::Kind& kind) {
+  if (!side.usable() || side.hidden || side.join >= 0 || side.reading) return;
+  Connection& connection = *side.connection;
+  const bool fresh = !connection.tls && connection.sent == side.read && connection.consumed == side.read;
+  if (!fresh || connection.state != Connection::State::Connected || connection.fin_sent || connection.peer_gone) return;
+  connection.speak_tls(kind);
+  connection.tls->begin();
+  connection.send_wire(16 << 10);
+}
+
+void World::secure(Side& side, bool cut_is_reset, Millis timeout) {
+  if (!side.usable() || !side.undecided() || side.join >= 0 || side.reading || side.flushing) return;
+  const TlsActor::Kind& kind = side.connection->tls->kind;
+  auto spec = std::make_unique<SecureSpec>();
+  spec->context = suited(kind.suite, kind.client, kind.restless);
+  if (!kind.client) spec->name = "localhost";
+  spec->head = std::move(side.head);
+  spec->reset_when_truncated = side.cut_is_reset = cut_is_reset;
+  trace("  secure %zu as %s, suite %d, %zu bytes of head", static_cast<size_t>(&side - sides.data()),
+        kind.client ? "server" : "client", static_cast<int>(kind.suite), spec->head.size());
+  side.securing = true;
+  side.secure_deadline = timeout >= kNever / 2 ? kNever : kernel.now + timeout;
+  side.connection->encrypt_behind(side.written);
+  engine->secure(side.id, std::move(spec), timeout);
+}
+
 void World::turn(uint32_t worker) {
   for (const auto& connection : kernel.connections) connection->consumed_this_turn = 0;
   kernel.calls_this_turn = 0;
@@ -286,6 +312,8 @@ void World::end_in_order() {
     connection->reading = true;
     connection->resize(256 << 10, 256 << 10, connection->peer_rcvbuf);
     connection->peer_read(UINT64_MAX);
+    if (connection->tls) connection->tls->notify();
+    if (connection->tls) connection->send_wire(16 << 10);
     connection->peer_finish();
   }
   settle();

@@ -22,6 +22,12 @@ struct Side {
   bool told_gone = false;
   bool destroyed = false;
   bool release_asked = false;
+  bool securing = false;         // it was asked for, and not answered
+  bool secured = false;
+  bool refused = false;          // the handshake failed
+  bool cut_is_reset = false;     // SecureSpec::reset_when_truncated
+  uint64_t secure_deadline = 0;
+  std::vector<uint8_t> head;     // read of what was to become TLS
   bool reading = false;
   bool read_deadline = false;
   bool flushing = false;
@@ -30,7 +36,9 @@ struct Side {
   uint64_t read = 0;
 
   // Commands make sense for it.
-  bool usable() const { return !gone && !destroyed && !release_asked && !dialing; }
+  bool usable() const { return !gone && !destroyed && !release_asked && !dialing && !securing && !refused; }
+  // It hears TLS which is not decrypted: its bytes mean nothing to a join.
+  bool undecided() const { return connection && connection->tls && !secured; }
 };
 
 struct DirectionModel {
@@ -107,6 +115,9 @@ class World {
   void flush(Side& side);
   void destroy(Side& side, bool reset);
   void release(Side& side);
+  // Its peer speaks TLS from now on; the engine when it is told to.
+  void speak_tls(Side& side, const TlsActor::Kind& kind);
+  void secure(Side& side, bool cut_is_reset, Millis timeout);
 
   // --- Time.
   void turn(uint32_t worker);
@@ -129,6 +140,7 @@ class World {
   Side* find(double id);
   const DirectionModel* direction_from(const Side& side) const;
   void take(const EventRecord& record, const uint8_t*& payload);
+  void take_secured(Side& side, const EventRecord& record, const uint8_t*& payload);
   void take_read(Side& side, const EventRecord& record, const uint8_t*& payload);
   void expect_nothing_left();
   std::unique_ptr<JoinSpec> spec_of(const JoinModel& plan);

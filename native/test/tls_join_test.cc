@@ -244,6 +244,10 @@ TEST_CASE("tls joins: what was changed on the way resets the other side") {
   CHECK(end.reason == EndReason::Error);
   CHECK(end.error == EPROTO);
   CHECK(end.a_to_b == bytes.size());
+  // The peer hears why before it is cut off: bad_record_mac, RFC 8446 section 6.2.
+  CHECK(a.peer.receive_all().end == End::Reset);
+  CHECK(a.peer.stream().error().fault == TlsFault::Alert);
+  CHECK(a.peer.stream().error().alert == 20);
 }
 
 TEST_CASE("tls joins: a direction of exact length leaves the other to end in order") {
@@ -281,6 +285,22 @@ TEST_CASE("tls joins: a sink that takes nothing holds its source back, and nothi
   CHECK(eventually([&] { return joined.cell->b_to_a == bytes.size(); }));
   harness.engine.abort(a.id);
   CHECK(harness.ended(joined).b_to_a == bytes.size());
+}
+
+TEST_CASE("tls joins: ciphertext alone that waits makes a join stalled") {
+  const FaultScope scope;
+  Harness harness(faulty_syscalls());
+  Secured a = secure_server(harness);
+  Fd b;
+  const EndpointId right = harness.adopt_one(b);
+  const Joined joined =
+      harness.start(a.id, right, {.limits = {.stalled = 200}, .a_to_b = {.caller_driven = true}, .b_to_a = {.caller_driven = true}});
+  faults().set(Call::Send, {.error = EAGAIN});
+  // All of it becomes ciphertext, and none of that is taken.
+  harness.engine.write(a.id, pattern(13, 1000));
+  const JoinEnd end = harness.ended(joined);
+  CHECK(end.reason == EndReason::Stalled);
+  CHECK(end.b_to_a == 0);
 }
 
 TEST_CASE("tls joins: cut in mid-stream, what counts is what the peer could read") {
@@ -356,6 +376,15 @@ TEST_CASE("tls endpoints: a handshake in pieces of one byte") {
   TlsPeer peer = tls_client(std::move(far));
   CHECK(peer.shake(1));
   CHECK(harness.expect(EventType::Secured, id).record.code == 0);
+}
+
+TEST_CASE("tls endpoints: a handshake of which the kernel takes little at a time") {
+  const FaultScope scope;
+  Harness harness(faulty_syscalls());
+  faults().add(Call::Send, {.effect = Effect::Short, .most = 90});
+  faults().add(Call::Send, {.error = EAGAIN, .every = 2, .edge = true});
+  CHECK(secure_server(harness).text.starts_with("localhost"));
+  CHECK(secure_client(harness).text.starts_with("localhost"));
 }
 
 TEST_CASE("tls endpoints: a handshake that fails says why, to both") {
