@@ -111,6 +111,20 @@ contract('contract/3 a reset behind a FIN, with the other side sending', { on: o
   await ended(bed, { reason: 'reset', aToB: 1_000 })
 })
 
+contract("contract/3 bytes and a reset together, behind the other side's FIN", { on: onlyTcp }, async ({ open }) => {
+  for (const size of [1, 1_000, 13_000, 60_000]) {
+    const bed = await open()
+    bed.b.end()
+    await bed.a.untilFin(0)
+    await bed.a.send(size)
+    bed.a.reset()
+    // Whether by a reset is more than this peer can tell: it has sent FIN itself, see `Player`.
+    await bed.b.untilOver()
+    assert.ok(bed.b.received <= size)
+    await ended(bed, { reason: 'reset', bToA: 0 })
+  }
+})
+
 contract('contract/3 a reset before the join began', { who: joins, on: onlyTcp }, async ({ open }) => {
   const bed = await open({}, async (a) => {
     const seen = noticed(a.endpoint, 'reset')

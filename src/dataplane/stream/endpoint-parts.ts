@@ -9,8 +9,8 @@ export interface StreamTls {
   /** What the peer asked for by SNI, or ''. */
   readonly serverName: string
   readonly agreement: TlsAgreement
-  /** Says whether the peer ended without close_notify. */
-  readonly end: Pick<TruncationCheck, 'truncated'>
+  /** Says whether the peer ended without close_notify, and by a reset. */
+  readonly end: Pick<TruncationCheck, 'truncated' | 'reset'>
   /** Such an end is a failure. */
   readonly resetsWhenTruncated: boolean
   /** Told once of such an end. */

@@ -1,7 +1,10 @@
+import { readSync } from 'node:fs'
 import type { Socket } from 'node:net'
 
 /** What is used of the handle below a Node socket. Not documented, and the same in Node 18 to 26. */
 interface TcpHandle {
+  /** The descriptor; -1 when closed, absent on Windows. */
+  readonly fd?: number
   /** Starts reading; 0 or a negative errno. */
   readStart(): number
   /** Asks for the peer's address; 0 or a negative errno. */
@@ -27,6 +30,22 @@ export function tcpHandle(socket: Socket): TcpHandle | undefined {
 export function isLost(socket: Socket): boolean {
   const handle = tcpHandle(socket)
   return handle !== undefined && handle.getpeername({}) !== 0
+}
+
+const oneByte = new Uint8Array(1)
+
+/**
+ * True when a connection that seems to have ended has failed (been reset, most likely) instead. Asks the kernel by a read,
+ * which takes the error away; to be asked only when libuv has reported an end.
+ */
+export function hasFailed(socket: Socket): boolean {
+  const fd = tcpHandle(socket)?.fd ?? -1
+  if (fd < 0) return false
+  try {
+    return readSync(fd, oneByte, 0, 1, null) > 0
+  } catch (cause) {
+    return !(cause instanceof Error && 'code' in cause && cause.code === 'EAGAIN')
+  }
 }
 
 function isTcpHandle(handle: unknown): handle is TcpHandle {

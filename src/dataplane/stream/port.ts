@@ -222,7 +222,7 @@ export class Port implements Timed {
   #end(): void {
     if (this.truncated && this.#mode !== 'linger') {
       // As EndCheck says; and a TLS session doesn't hear of what comes behind its end.
-      if (this.lost) {
+      if (this.#tls?.end.reset === true || this.lost) {
         this.#fail('ECONNRESET')
         return
       }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { readableHandle } from './handle.ts'
+import { hasFailed, readableHandle } from './handle.ts'
 
 /** What libuv says of a handle that is being read already, UV_EALREADY, is negative; 0 is said of one that was not. */
 const started = 0
@@ -12,12 +12,17 @@ const started = 0
  */
 export class TruncationCheck {
   #truncated = false
+  #reset = false
 
   /** Of a session that has just been made; `raw` is the socket below. */
   constructor(session: TLSSocket, raw: Socket) {
     const push = session.push.bind(session)
     session.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
-      if (chunk === null) this.#truncated = endsWithoutNotice(session, raw)
+      if (chunk === null) {
+        this.#truncated = endsWithoutNotice(session, raw)
+        // Asked at once: reading has begun again, and would take the error without telling anybody.
+        this.#reset = this.#truncated && hasFailed(raw)
+      }
       return push(chunk, encoding)
     }
   }
@@ -25,6 +30,11 @@ export class TruncationCheck {
   /** Whether it ended without close_notify; false while it has not ended. */
   get truncated(): boolean {
     return this.#truncated
+  }
+
+  /** Whether that end was a reset, which libuv takes for an end when bytes come with it. */
+  get reset(): boolean {
+    return this.#reset
   }
 }
 
