@@ -173,6 +173,7 @@ const shapes: Readonly<Record<string, string>> = {
   openDoor: 's',
   sendDescriptors: 'sbb',
   receiveDescriptors: 'xbb',
+  peerUser: 'n',
   notify: 'sb',
 }
 const kinds: Readonly<Record<string, () => unknown>> = {
