@@ -77,3 +77,15 @@ export const ping2SilenceMs = 10_000
 
 /** A ticket can be redeemed for so long. */
 export const ticketLifeMs = 30_000
+
+/** Bytes of the header of a lane's frame. */
+export const laneHeaderBytes = 8
+
+/** Longest payload of an `OPEN`: with its header one TLS record. */
+export const maxLaneOpen = maxSentFrame - laneHeaderBytes
+
+/** Longest payload of a `DATA`: the largest pipe that the kernel gives an ordinary user. */
+export const maxLaneData = 1024 * 1024
+
+/** From a `RESET` to the end of its visit in both directions; a lane that takes longer is closed. */
+export const laneSettleMs = 10_000

@@ -11,7 +11,7 @@ const lines = readFileSync(new URL('../../docs/protocol.md', import.meta.url), '
 
 /** The one row that defines `name`: it stands in the first cell of a table. Other sections only use them. */
 function row(name: string): string {
-  const defining = lines.slice(lines.indexOf('## 3. Messages'), lines.indexOf('## 7. Violations'))
+  const defining = lines.slice(lines.indexOf('## 3. Messages'), lines.indexOf('## 8. Violations'))
   const rows = defining.filter((line) => line.startsWith(`| \`${name}\``))
   assert.equal(rows.length, 1, `docs/protocol.md has ${rows.length} rows for ${name}`)
   return rows[0] ?? ''
@@ -43,8 +43,8 @@ describe('docs/protocol.md', () => {
   }
 
   it('has no constant that the code lacks', () => {
-    const start = lines.indexOf('## 6. Limits and times')
-    const end = lines.indexOf('## 7. Violations')
+    const start = lines.indexOf('## 7. Limits and times')
+    const end = lines.indexOf('## 8. Violations')
     const named = lines.slice(start, end).flatMap((line) => /^\| `(\w+)`/.exec(line)?.[1] ?? [])
     assert.deepEqual(named, limitsInOrder())
   })
