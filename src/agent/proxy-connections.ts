@@ -9,7 +9,8 @@ import { readMessage, writeMessage } from '../wire/codec.ts'
 import type { StartProxy } from '../wire/messages.ts'
 import { reasonOf } from './reason.ts'
 import type { RelayDialer } from './relay-dialer.ts'
-import { isPassthrough, type LiveTunnel } from './tunnel-book.ts'
+import type { LiveTunnel } from './tunnel-book.ts'
+import { isPassthrough } from './tunnel-request.ts'
 import type { Visitors } from './visitors.ts'
 
 /** How a proxy connection is made: `passthrough` ones are plain, but not for every tunnel. */

@@ -8,13 +8,14 @@ import { maxFrame, maxNameLength } from '../wire/limits.ts'
 import type { Extension, Message, NewTunnel, ReqProxy, TunnelClosed, UnknownMessage } from '../wire/messages.ts'
 import { plainExtensions, plainOf } from '../wire/plain.ts'
 import { authenticate, type Welcome } from './authenticate.ts'
-import { Backoff } from './backoff.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { AgentOptions, AgentTimings, TunnelSpec } from './options.ts'
 import { ProxyConnections } from './proxy-connections.ts'
 import { reasonOf, trustProblem } from './reason.ts'
 import type { RelayDialer } from './relay-dialer.ts'
 import { type TunnelBook, targetName } from './tunnel-book.ts'
+import { lackingFor } from './tunnel-request.ts'
+import { TunnelRetries } from './tunnel-retries.ts'
 import type { Visitors } from './visitors.ts'
 
 /** Why a session ended. `untrusted`, `refused`: before it began. `closed`: we ended it. `drained`: the relay asked us to leave. */
@@ -52,14 +53,13 @@ export class Session {
   #control: Endpoint | undefined
   #proxies: ProxyConnections | undefined
   #heartbeat: Heartbeat | undefined
-  readonly #retries = new Map<TunnelSpec, Backoff>()
-  /** Retries under way. */
-  readonly #timers = new Map<TunnelSpec, NodeJS.Timeout>()
+  readonly #retries: TunnelRetries
   #welcome: Welcome | undefined
   #end: SessionEnd | undefined
 
   constructor(options: SessionOptions) {
     this.#options = options
+    this.#retries = new TunnelRetries(options.timings.backoff)
   }
 
   /** Runs the session. Never rejects. */
@@ -73,9 +73,8 @@ export class Session {
       if (!welcome.accepted) return { kind: 'refused', reason: welcome.reason }
       dialer.accepted()
       onWelcome(welcome.clientId)
-      const lacking = book.lacking(welcome.extensions)
-      // Without it the tunnel would be another one than was asked for: plain where TLS was meant.
-      if (lacking !== undefined) return { kind: 'tunnel-refused', reason: lackingTexts[lacking] ?? lacking }
+      const lacking = book.specs.map((spec) => lackingFor(spec, welcome.extensions))
+      if (lacking.length > 0 && !lacking.includes('')) return { kind: 'tunnel-refused', reason: lacking[0] ?? '' }
       this.#begin(control, welcome)
       for (;;) {
         const message = await readMessage(control, maxFrame, Number.POSITIVE_INFINITY)
@@ -86,7 +85,7 @@ export class Session {
       return this.#end ?? endOf(error)
     } finally {
       this.#heartbeat?.stop()
-      for (const timer of this.#timers.values()) clearTimeout(timer)
+      this.#retries.stop()
       this.#endProxies()
       this.#control?.destroy()
       this.#options.book.clear()
@@ -113,10 +112,9 @@ export class Session {
     for (const Url of gone) this.#send(control, { type: 'CloseTunnel', Url })
     const { book } = this.#options
     for (const spec of added) {
-      const lacking = book.lacking(extensions, [spec])
+      if (!this.#possible(spec, extensions)) continue
       const request = book.requestAgain(spec, { extended, plain: plainOf(extensions) })
-      if (lacking !== undefined) book.impossible(spec, lackingTexts[lacking] ?? lacking)
-      else if (request !== undefined) this.#send(control, request)
+      if (request !== undefined) this.#send(control, request)
     }
   }
 
@@ -152,7 +150,8 @@ export class Session {
       ping: () => this.#send(control, { type: 'Ping', ...(timed ? { Time: performance.now() } : {}) }),
       dead: () => this.#finish({ kind: 'lost', reason: 'nothing heard from the relay' }),
     })
-    for (const request of book.requests({ extended, plain })) this.#send(control, request)
+    const possible = book.specs.filter((spec) => this.#possible(spec, extensions))
+    for (const request of book.requests({ extended, plain }, possible)) this.#send(control, request)
   }
 
   #receive(control: Endpoint, message: Message | UnknownMessage, welcome: Welcome): void {
@@ -206,18 +205,32 @@ export class Session {
     onTunnels()
   }
 
+  /** What the relay can't give at all has its state, and doesn't keep the others from theirs. */
+  #possible(spec: TunnelSpec, extensions: ReadonlySet<Extension>): boolean {
+    const reason = lackingFor(spec, extensions)
+    if (reason === '') return true
+    this.#options.book.impossible(spec, reason)
+    this.#options.agent.log.warn('tunnel.refused', { target: targetName(spec), reason })
+    return false
+  }
+
   /** One tunnel that can't be had now is asked for again; the others stay. */
   #refused(control: Endpoint, message: NewTunnel, welcome: Welcome): void {
     const { agent, book, everUp, onTunnels } = this.#options
     const reason = printable(message.Error, maxNameLength)
     const spec = book.refused(message.ReqId, reason)
-    const hopeless = !everUp && book.settled && book.live.length === 0
-    if (spec === undefined || hopeless) {
+    const nothing = book.settled && book.live.length === 0
+    // A relay that doesn't say what it refuses, as 1.x ones, ends a session that has no tunnel.
+    if (nothing && (!everUp || message.ReqId === '')) {
       this.#finish({ kind: 'tunnel-refused', reason })
       return
     }
+    if (spec === undefined) {
+      this.#skip(message.type, `an answer to no request: ${reason}`)
+      return
+    }
     // A relay that repeats itself changes nothing: one retry is enough.
-    if (this.#timers.has(spec)) return
+    if (this.#retries.has(spec)) return
     const retryInMs = this.#askAgain(control, spec, welcome)
     agent.log.warn('tunnel.refused', { target: targetName(spec), reason, retryInMs })
     onTunnels()
@@ -231,26 +244,17 @@ export class Session {
     onTunnels()
     // Nothing is left to serve: come back and ask again, at the pace of any other loss.
     if (book.live.length === 0) this.#finish({ kind: 'lost', reason: 'the relay closed the tunnel' })
-    else if (!book.isUp(tunnel.spec) && !this.#timers.has(tunnel.spec)) this.#askAgain(control, tunnel.spec, welcome)
+    else if (!book.isUp(tunnel.spec) && !this.#retries.has(tunnel.spec)) this.#askAgain(control, tunnel.spec, welcome)
   }
 
   #askAgain(control: Endpoint, spec: TunnelSpec, { extended, extensions }: Welcome): number {
-    const { book, timings } = this.#options
-    let backoff = this.#retries.get(spec)
-    if (backoff === undefined) {
-      backoff = new Backoff(timings.backoff)
-      // What was refused a moment ago will be now: no immediate retry.
-      backoff.next()
-      this.#retries.set(spec, backoff)
-    }
-    const retryInMs = backoff.next()
-    const timer = setTimeout(() => {
-      this.#timers.delete(spec)
-      const request = book.requestAgain(spec, { extended, plain: plainOf(extensions) })
+    const { book } = this.#options
+    return this.#retries.plan(spec, () => {
+      // Whose refusal it was may have been a guess.
+      const isUp = !extended && book.isUp(spec)
+      const request = isUp ? undefined : book.requestAgain(spec, { extended, plain: plainOf(extensions) })
       if (request !== undefined) this.#send(control, request)
-    }, retryInMs)
-    this.#timers.set(spec, timer)
-    return retryInMs
+    })
   }
 
   /** A relay may send as much of this as it likes. */
@@ -283,12 +287,6 @@ export class Session {
     this.#ending.abort()
     this.#control?.destroy()
   }
-}
-
-const lackingTexts: Partial<Record<Extension, string>> = {
-  tls: 'it does not know tls tunnels: update the relay',
-  terminate: 'it does not know --tls: update the relay',
-  access: 'it does not know allow and deny lists of tunnels: update the relay',
 }
 
 function endOf(error: unknown): SessionEnd {

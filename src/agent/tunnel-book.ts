@@ -1,9 +1,9 @@
 import { describeTarget } from '../net/address.ts'
 import { newReqId } from '../wire/ids.ts'
-import type { Extension, NewTunnel, ReqTunnel } from '../wire/messages.ts'
-import type { Plain } from '../wire/plain.ts'
+import type { NewTunnel, ReqTunnel } from '../wire/messages.ts'
 import type { TunnelSpec } from './options.ts'
 import type { TunnelAddress } from './state-file.ts'
+import { type RequestStyle, tunnelRequest } from './tunnel-request.ts'
 
 /** A tunnel that the relay has announced. */
 export interface LiveTunnel {
@@ -14,17 +14,11 @@ export interface LiveTunnel {
   readonly spec: TunnelSpec
 }
 
-/** What a request looks like to this relay. */
-export interface RequestStyle {
-  /** The relay knows our extensions; false for an ngrok 1.x server. */
-  readonly extended: boolean
-  /** Proxy connections may be plain: of all tunnels, or of those that are passed through. */
-  readonly plain: Plain
-}
-
 interface Entry {
   readonly spec: TunnelSpec
   reqId: string
+  /** Its request's place among all requests; 0 once that has been answered. */
+  asked: number
   /** Where the relay put a tunnel whose address was left to it; '' or 0 before that. */
   host: string
   port: number
@@ -51,6 +45,7 @@ const maxRefusals = 3
 export class TunnelBook {
   readonly #entries: Entry[]
   readonly #live = new Map<string, LiveTunnel>()
+  #asked = 0
 
   constructor(specs: readonly TunnelSpec[]) {
     this.#entries = specs.map(entryOf)
@@ -73,16 +68,6 @@ export class TunnelBook {
     const urls = this.live.filter((tunnel) => tunnel.spec === spec).map(({ url }) => url)
     for (const url of urls) this.#live.delete(url)
     return urls
-  }
-
-  /** An extension that a tunnel (default: any) can't do without; undefined when the relay has all of them. */
-  lacking(extensions: ReadonlySet<Extension>, of: readonly TunnelSpec[] = this.specs): Extension | undefined {
-    const needed = of.flatMap((spec) => [
-      ...(spec.protocol === 'tls' ? ['tls' as const] : []),
-      ...(spec.relayTls === true ? ['terminate' as const] : []),
-      ...(spec.allow !== undefined || spec.deny !== undefined ? ['access' as const] : []),
-    ])
-    return needed.find((name) => !extensions.has(name))
   }
 
   /** Takes the addresses that the tunnels had in an earlier life, in their order. */
@@ -108,16 +93,17 @@ export class TunnelBook {
     return [...this.#live.values()]
   }
 
-  /** Begins a session: one request per tunnel, with new ids. */
-  requests(style: RequestStyle): readonly ReqTunnel[] {
+  /** Begins a session: one request for each of these tunnels (default: all), with new ids. */
+  requests(style: RequestStyle, of: readonly TunnelSpec[] = this.specs): readonly ReqTunnel[] {
     this.#live.clear()
-    return this.#entries.map((entry) => request(entry, style))
+    for (const entry of this.#entries) entry.asked = 0
+    return this.#entries.filter(({ spec }) => of.includes(spec)).map((entry) => this.#request(entry, style))
   }
 
   /** Asks again for a tunnel of this session, with a new id. */
   requestAgain(spec: TunnelSpec, style: RequestStyle): ReqTunnel | undefined {
     const entry = this.#entries.find((one) => one.spec === spec)
-    return entry === undefined ? undefined : request(entry, style)
+    return entry === undefined ? undefined : this.#request(entry, style)
   }
 
   /** Notes an announcement. Undefined when it answers none of our requests, or is one more than was asked for. */
@@ -129,6 +115,7 @@ export class TunnelBook {
     const tunnel: LiveTunnel = { url: message.Url, protocol: message.Protocol, spec: entry.spec }
     this.#live.set(tunnel.url, tunnel)
     remember(entry, message.Url)
+    entry.asked = 0
     entry.refusal = ''
     entry.refusals = 0
     return tunnel
@@ -151,19 +138,21 @@ export class TunnelBook {
 
   /**
    * Notes a refusal, and returns whose it was. After a few in a row the next request leaves the address to the relay, as
-   * the user did. Undefined when the relay doesn't say which request it refuses (1.x): it is then each one's refusal.
+   * the user did. A 1.x relay doesn't say which request it refuses, but answers in their order: it is that of the first
+   * without an answer. Undefined when there is none.
    */
   refused(reqId: string, reason: string): TunnelSpec | undefined {
-    const entry = this.#entries.find((one) => reqId !== '' && one.reqId === reqId)
-    for (const one of entry === undefined ? this.#entries : [entry]) {
-      if (entry !== undefined) one.refusal = reason
-      one.refusals += 1
-      if (one.refusals < maxRefusals) continue
-      one.refusals = 0
-      one.host = ''
-      one.port = 0
+    const entry = reqId === '' ? this.#unanswered : this.#entries.find((one) => one.reqId === reqId)
+    if (entry === undefined) return undefined
+    entry.asked = 0
+    entry.refusal = reason
+    entry.refusals += 1
+    if (entry.refusals >= maxRefusals) {
+      entry.refusals = 0
+      entry.host = ''
+      entry.port = 0
     }
-    return entry?.spec
+    return entry.spec
   }
 
   /** A tunnel that this relay can't give at all. */
@@ -189,6 +178,17 @@ export class TunnelBook {
   find(url: string): LiveTunnel | undefined {
     return this.#live.get(url)
   }
+
+  #request(entry: Entry, style: RequestStyle): ReqTunnel {
+    entry.reqId = newReqId()
+    this.#asked += 1
+    entry.asked = this.#asked
+    return tunnelRequest(entry, style)
+  }
+
+  get #unanswered(): Entry | undefined {
+    return this.#entries.filter(({ asked }) => asked > 0).sort((a, b) => a.asked - b.asked)[0]
+  }
 }
 
 /** What a tunnel's target is called in logs and on pages. */
@@ -203,41 +203,7 @@ export function targetLine(spec: TunnelSpec): string {
 }
 
 function entryOf(spec: TunnelSpec): Entry {
-  return { spec, reqId: '', host: '', port: 0, refusal: '', refusals: 0 }
-}
-
-function request(entry: Entry, style: RequestStyle): ReqTunnel {
-  entry.reqId = newReqId()
-  return toRequest(entry, style)
-}
-
-function toRequest({ spec, reqId, host, port }: Entry, style: RequestStyle): ReqTunnel {
-  const named = (spec.hostname ?? '') !== '' || (spec.subdomain ?? '') !== ''
-  // A 1.x server takes a Hostname for the whole public address, port included, and so can't be asked for one that it
-  // made up itself; the first label as the Subdomain gives the same name there.
-  const again = named || host === '' ? {} : style.extended ? { Hostname: host } : { Subdomain: firstLabel(host) }
-  return {
-    type: 'ReqTunnel',
-    ReqId: reqId,
-    Protocol: spec.protocol,
-    Hostname: spec.hostname ?? '',
-    Subdomain: spec.subdomain ?? '',
-    HttpAuth: spec.httpAuth ?? '',
-    RemotePort: spec.remotePort || port,
-    ...again,
-    ...(style.plain === true || (style.plain === 'passthrough' && isPassthrough(spec)) ? { Encrypt: false } : {}),
-    ...(spec.relayTls === true ? { Terminate: true } : {}),
-    ...(spec.allow === undefined ? {} : { Allow: spec.allow }),
-    ...(spec.deny === undefined ? {} : { Deny: spec.deny }),
-  }
-}
-
-/**
- * Whether a tunnel's visitors need no TLS between relay and agent, as they speak it with the service. With the PROXY
- * protocol a service also believes what the relay says of them, and that must not come from anybody on the way.
- */
-export function isPassthrough(spec: TunnelSpec): boolean {
-  return spec.protocol === 'tls' && spec.proxyProtocol === undefined
+  return { spec, reqId: '', asked: 0, host: '', port: 0, refusal: '', refusals: 0 }
 }
 
 function remember(entry: Entry, url: string): void {
@@ -247,8 +213,4 @@ function remember(entry: Entry, url: string): void {
   const { hostname, port } = new URL(url)
   if (entry.spec.protocol === 'tcp') entry.port = Number(port)
   else entry.host = hostname
-}
-
-function firstLabel(host: string): string {
-  return host.split('.', 1)[0] ?? ''
 }

@@ -86,6 +86,42 @@ describe('a session of the agent', () => {
     assert.equal((await control.expect('ReqTunnel')).RemotePort, 20_001)
   })
 
+  it('keeps the tunnels that a 1.x relay gave when it refuses another, which it does not name', async (t) => {
+    const relay = await startRelay(t)
+    const { agent, log, up } = startAgent(t, relay.port, tcpTunnel(1), {
+      tunnels: [1, 2, 3].map(tcpTunnel),
+      timings: { backoff: { minMs: 1_000, maxMs: 1_000 } },
+    })
+    const control = await relay.control({})
+    const ids: string[] = []
+    while (ids.length < 3) ids.push((await control.expect('ReqTunnel')).ReqId)
+    const [first = '', , third = ''] = ids
+    const refusal = { type: 'NewTunnel', ReqId: '', Url: '', Protocol: '', Error: 'the port is taken' } as const
+    control.send({ type: 'NewTunnel', ReqId: first, Url: url, Protocol: 'tcp', Error: '' })
+    control.send(refusal)
+    control.send({ type: 'NewTunnel', ReqId: third, Url: 'tcp://relay.test:3', Protocol: 'tcp', Error: '' })
+    assert.deepEqual(await up, [url, 'tcp://relay.test:3'])
+    assert.deepEqual(agent.status.failed, [{ target: '127.0.0.1:2', reason: 'the port is taken' }])
+    control.send(refusal)
+    assert.match(String((await log.line('agent.skipped')).fields['error']), /an answer to no request/)
+    const again = await control.expect('ReqTunnel')
+    control.send({ type: 'NewTunnel', ReqId: again.ReqId, Url: 'tcp://relay.test:2', Protocol: 'tcp', Error: '' })
+    await log.line('tunnel.up', 3)
+    assert.deepEqual(agent.status.failed, [])
+    assert.equal(log.of('agent.connected').length, 1)
+  })
+
+  it('asks a relay for what it can give, whatever it does not know', async (t) => {
+    const relay = await startRelay(t)
+    const tls = { ...tcpTunnel(2), protocol: 'tls' as const, hostname: 'a.relay.test' }
+    const { agent, log, up } = startAgent(t, relay.port, tcpTunnel(1), { tunnels: [tls, tcpTunnel(1)] })
+    await tunnelUp(relay, url, extended)
+    assert.deepEqual(await up, [url])
+    assert.match(String((await log.line('tunnel.refused')).fields['reason']), /does not know tls tunnels/)
+    assert.equal(agent.status.failed.length, 1)
+    assert.equal(agent.status.state, 'online')
+  })
+
   it('ends when all its tunnels are refused at the first start', async (t) => {
     const relay = await startRelay(t)
     const { up } = startAgent(t, relay.port, tcpTunnel(1), { tunnels: [tcpTunnel(1), tcpTunnel(2)] })

@@ -8,6 +8,7 @@ const base = { target: { kind: 'tcp', host: '127.0.0.1', port: 80 }, targetTrust
 const web: TunnelSpec = { ...base, protocol: 'http+https' }
 const raw: TunnelSpec = { ...base, protocol: 'tcp' }
 const ours = { extended: true, plain: false }
+const theirs = { extended: false, plain: false }
 const old = { extended: false, plain: false }
 
 function announced(book: TunnelBook, style: typeof ours, urls: readonly string[]): void {
@@ -114,6 +115,25 @@ describe('the tunnel book', () => {
       Error: '',
     })
     assert.deepEqual([book.allUp, book.failed], [true, []])
+  })
+
+  it('takes a refusal without an id for that of the first request without an answer, as 1.x relays answer in order', () => {
+    const book = new TunnelBook([raw, web])
+    const [first] = book.requests(theirs)
+    assert.equal(book.refused('', 'the port is taken'), raw)
+    assert.equal(book.settled, false)
+    assert.equal(book.refused('', 'the name is taken'), web)
+    assert.equal(book.settled, true)
+    assert.deepEqual(
+      book.failed.map(({ reason }) => reason),
+      ['the port is taken', 'the name is taken'],
+    )
+    assert.equal(book.refused('', 'once more'), undefined)
+    // Asked again, in the other order.
+    book.requestAgain(web, theirs)
+    book.requestAgain(raw, theirs)
+    assert.equal(book.refused('', 'again'), web)
+    assert.equal(book.refused(first?.ReqId ?? '', 'an old request'), undefined)
   })
 
   it('takes the addresses of an earlier life', () => {

@@ -23,6 +23,13 @@ describe('the status screen', () => {
     }
   })
 
+  it('shows which tunnels are refused, and why, beside those that are up', () => {
+    const failed = [{ target: 'localhost:22', reason: 'the port is taken' }]
+    const text = renderStatus('r:1', { ...status, failed }, []).join('\n')
+    assert.match(text, /Tunnel +http:\/\/a\.example\.com/)
+    assert.match(text, /Refused +localhost:22: the port is taken/)
+  })
+
   it('says why it is offline and when it tries again', () => {
     const offline: AgentStatus = {
       ...status,

@@ -1,12 +1,12 @@
 /** `millrace start`: several tunnels of a config file, which is followed. */
 import assert from 'node:assert/strict'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { startEcho } from '../agent/setup.ts'
+import { deadPort, startEcho } from '../agent/setup.ts'
 import { Millrace } from './process.ts'
-import { type RelayProcess, scratch, startRelay, token } from './stage.ts'
+import { type RelayProcess, scratch, startAgent, startRelay, token } from './stage.ts'
 
 async function settingsOf(t: TestContext, relay: RelayProcess): Promise<{ file: string; head: string }> {
   const folder = await scratch(t)
@@ -83,6 +83,40 @@ describe('millrace start', () => {
     assert.equal(await say('at last'), 'at last')
     const { stdout, stderr } = agent.output
     assert.ok(!stdout.includes(token) && !stderr.includes(token))
+  })
+
+  it('keeps what it got when other tunnels are refused, and gets those once they are free', async (t) => {
+    const relay = await startRelay(t, ['--tcp-ports', '20000-29999'])
+    const { file, head } = await settingsOf(t, relay)
+    const echo = await startEcho(t)
+    // A port that another program has, and a name that another agent has.
+    const port = await deadPort()
+    const other = createServer()
+    t.after(() => other.close())
+    await new Promise<void>((resolve) => other.listen(port, '127.0.0.1', resolve))
+    const taker = startAgent(t, relay, ['http', '1', '--proto', 'http', '--subdomain', 'mine'])
+    await taker.line('tunnel.up')
+    const lines = [
+      `  web: { proto: http, addr: ${echo}, subdomain: mine }`,
+      `  fixed: { proto: tcp, addr: ${echo}, remote_port: ${port} }`,
+      `  free: { proto: tcp, addr: ${echo} }`,
+    ]
+    await writeFile(file, `${head}tunnels:\n${lines.join('\n')}\n`, { mode: 0o600 })
+    const agent = new Millrace(t, ['start', '--all', '--config', file])
+    const free = await agent.line('tunnel.up')
+    assert.match(String(free['url']), /^tcp:/)
+    for (const what of ['mine', String(port)]) {
+      const refused = await agent.line('tunnel.refused', ({ reason }) => String(reason).includes(what))
+      assert.ok(Number(refused['retryInMs']) > 0)
+    }
+
+    await new Promise((resolve) => other.close(resolve))
+    taker.kill('SIGTERM')
+    await agent.line('tunnel.up', ({ url }) => String(url).endsWith(`:${port}`))
+    const say = await visitor(t, port)
+    assert.equal(await say('at last'), 'at last')
+    await agent.line('tunnel.up', ({ url }) => String(url).startsWith('http://mine.'))
+    assert.equal(agent.of('agent.connected').length, 1)
   })
 
   it('takes the default file, which gives single tunnels their relay too', async (t) => {
