@@ -264,11 +264,33 @@ export class Relay {
       refusals,
     })
     this.#ticker = new Ticker((now, stoppedMs) => this.#tick(now, stoppedMs))
+    await this.#arrive((endpoint) => tunnelPort.serve(endpoint))
+  }
+
+  /**
+   * Takes agents, once an earlier relay has sent them away. A port that it shares is listened on only then; another one
+   * before, as it may not be had.
+   */
+  async #arrive(serve: (agent: Endpoint) => void): Promise<void> {
+    const { settings, inheritance } = this.#options
+    const inherited = inheritedFor(inheritance, 'tunnel', settings.tunnelAddr)
+    const listen = (): Promise<Address> =>
+      this.#listen(
+        'tunnel',
+        settings.tunnelAddr,
+        (batch) => {
+          for (const endpoint of batch) {
+            // Nobody is sent here yet: whoever comes will come again.
+            if (this.#sole) serve(endpoint)
+            else endpoint.destroy('reset')
+          }
+        },
+        inherited,
+      )
+    if (inherited === undefined) await listen()
     await inheritance?.arrived()
     this.#sole = true
-    await this.#listen('tunnel', settings.tunnelAddr, (batch) => {
-      for (const endpoint of batch) tunnelPort.serve(endpoint)
-    })
+    if (inherited !== undefined) await listen()
   }
 
   /** The listener of a port that an earlier relay had, for the owner of then. */
@@ -309,14 +331,18 @@ export class Relay {
     return ports
   }
 
-  async #listen(role: RelayRole, address: HostPort, serve: (batch: readonly Endpoint[]) => void): Promise<Address> {
+  async #listen(
+    role: RelayRole,
+    address: HostPort,
+    serve: (batch: readonly Endpoint[]) => void,
+    inherited = inheritedFor(this.#options.inheritance, role, address),
+  ): Promise<Address> {
     const { dataPlane, log } = this.#options
     let listener: Listener
     const deliver = (batch: readonly Endpoint[]): void => {
       if (!this.#shut) serve(batch)
       else for (const endpoint of batch) endpoint.destroy('reset')
     }
-    const inherited = inheritedFor(this.#options.inheritance, role, address)
     try {
       listener = await (inherited === undefined
         ? listenOn(dataPlane, address, deliver)

@@ -193,6 +193,20 @@ describe('a relay that takes over', options, () => {
     assert.equal(await next.exit(), 0)
   })
 
+  it('leaves the running one as it was when a port that only it wants is taken', async (t) => {
+    const relay = await startRelay(t, ['--open'], { https: false })
+    const echo = await startEcho(t)
+    const agent = startAgent(t, relay, ['tcp', `127.0.0.1:${echo}`])
+    const port = Number((await tunnelUrl(agent, 'tcp')).port)
+    const next = successor(t, relay, ['--tunnel-addr', `127.0.0.1:${echo}`])
+    assert.equal(await next.exit(), 1)
+    assert.match(next.output.stderr, new RegExp(`127\\.0\\.0\\.1:${echo}`))
+    assert.equal(await echoed(port), 'hello')
+    assert.equal(relay.process.of('relay.leaving').length, 0)
+    relay.process.kill('SIGTERM')
+    assert.equal(await relay.process.exit(), 0)
+  })
+
   const isRoot = process.geteuid?.() === 0
   it('gives nothing to another user', { skip: isRoot ? false : 'only root can be another user' }, async (t) => {
     const relay = await startRelay(t, ['--open'], { https: false })
