@@ -16,14 +16,19 @@ interface Bucket {
 
 /**
  * A token bucket for each address (IPv6: for each /64). Bounded: an address that has its whole burst again says no more
- * than one that never came, and beyond `addresses` the least recent one is forgotten. Times are those of
+ * than one that never came, and beyond `addresses` those that came longest ago are forgotten. Times are those of
  * `performance.now()`.
  */
 export class AddressRate {
   readonly #options: AddressRateOptions
   readonly #burstSeconds: number
-  /** In the order of their last events. */
-  readonly #buckets = new Map<string, Bucket>()
+  /**
+   * Two generations in place of one order of use, which costs ten times as much to keep: what was not asked for while one
+   * lasted goes with the other.
+   */
+  #recent = new Map<string, Bucket>()
+  #older = new Map<string, Bucket>()
+  #turnedAt = Number.NEGATIVE_INFINITY
 
   /** `burstSeconds`: how many seconds' worth may come at once after a pause. */
   constructor(burstSeconds: number, options: AddressRateOptions) {
@@ -33,25 +38,44 @@ export class AddressRate {
 
   /** Addresses remembered. */
   get size(): number {
-    return this.#buckets.size
+    return this.#recent.size + this.#older.size
   }
 
   /** True when the address may have one more; nothing is taken. */
   may(host: string, now: number): boolean {
-    const bucket = this.#buckets.get(addressGroup(host))
+    const key = addressGroup(host)
+    const bucket = this.#recent.get(key) ?? this.#older.get(key)
     return bucket === undefined || this.#left(bucket, now) >= 1
   }
 
   /** Takes one, unless none is left: false then. */
   take(host: string, now: number): boolean {
-    const key = addressGroup(host)
-    const bucket = this.#buckets.get(key)
-    const left = bucket === undefined ? this.#burst : this.#left(bucket, now)
-    const taken = left >= 1
-    this.#buckets.delete(key)
-    this.#buckets.set(key, { left: taken ? left - 1 : left, at: now })
-    this.#forget(now)
-    return taken
+    const bucket = this.#bucket(addressGroup(host), now)
+    bucket.left = this.#left(bucket, now)
+    bucket.at = now
+    if (bucket.left < 1) return false
+    bucket.left--
+    return true
+  }
+
+  #bucket(key: string, now: number): Bucket {
+    const recent = this.#recent.get(key)
+    if (recent !== undefined) return recent
+    this.#turn(now)
+    const bucket = this.#older.get(key) ?? { left: this.#burst, at: now }
+    this.#older.delete(key)
+    this.#recent.set(key, bucket)
+    return bucket
+  }
+
+  /** A generation ends when it is full, or so old that every bucket of the one before is full again. */
+  #turn(now: number): void {
+    const age = now - this.#turnedAt
+    const lifeMs = this.#burstSeconds * 1000
+    if (age < lifeMs && this.#recent.size < Math.max(1, this.#options.addresses >> 1)) return
+    this.#older = age < 2 * lifeMs ? this.#recent : new Map<string, Bucket>()
+    this.#recent = new Map<string, Bucket>()
+    this.#turnedAt = now
   }
 
   get #burst(): number {
@@ -60,14 +84,5 @@ export class AddressRate {
 
   #left({ left, at }: Bucket, now: number): number {
     return Math.min(this.#burst, left + ((now - at) / 1000) * this.#options.perSecond)
-  }
-
-  #forget(now: number): void {
-    const { addresses } = this.#options
-    for (const [key, { at }] of this.#buckets) {
-      // After so long every bucket is full.
-      if (this.#buckets.size <= addresses && now - at <= this.#burstSeconds * 1000) break
-      this.#buckets.delete(key)
-    }
   }
 }

@@ -34,10 +34,24 @@ describe('AddressRate', () => {
   })
 
   it('is bounded: who came longest ago is forgotten, and who has its whole burst again', () => {
-    const rate = new AddressRate(1, { perSecond: 1, addresses: 3 })
-    for (let i = 0; i < 1000; i++) rate.take(`10.0.${i >> 8}.${i & 255}`, i / 1000)
-    assert.equal(rate.size, 3)
+    const rate = new AddressRate(1, { perSecond: 1, addresses: 4 })
+    for (let i = 0; i < 1000; i++) {
+      rate.take(`10.0.${i >> 8}.${i & 255}`, i / 1000)
+      assert(rate.size <= 4, `${rate.size}`)
+    }
+    assert.equal(rate.may('10.0.3.231', 1), false, 'the last one')
+    assert.equal(rate.may('10.0.0.0', 1), true, 'the first one')
     rate.take('192.0.2.1', 5_000)
     assert.equal(rate.size, 1)
+  })
+
+  it('keeps counting an address that comes all the time, whoever else comes', () => {
+    const rate = new AddressRate(2, { perSecond: 10, addresses: 8 })
+    let through = 0
+    for (let ms = 0; ms < 10_000; ms += 10) {
+      if (rate.take('192.0.2.1', ms)) through++
+      if (ms % 50 === 0) rate.take(`10.${ms >> 8}.${ms & 255}.1`, ms)
+    }
+    assert(through >= 110 && through <= 121, `${through}`)
   })
 })
