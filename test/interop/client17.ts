@@ -9,12 +9,14 @@ export class Connection17 {
   readonly payload = new Mailbox<Buffer>('payload')
   readonly socket: TLSSocket
   readonly ended: Promise<unknown>
+  readonly secured: Promise<unknown>
   #raw = false
 
   /** `frames` 1: a proxy connection, on which everything behind the first frame is payload. */
   constructor(port: number, kind: 'control' | 'proxy') {
     // 1.7 as it is built for self-hosting trusts a CA of its own; what it checks is no part of the protocol.
     this.socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false })
+    this.secured = new Promise((resolve) => this.socket.once('secureConnect', resolve))
     this.ended = new Promise((resolve) => {
       this.socket.once('close', () => {
         this.frames.close()
@@ -51,8 +53,9 @@ export class Client17 {
   readonly answers = new Mailbox<Buffer>('an answer')
   /** Proxy connections that have been given a visitor: `StartProxy` has arrived. */
   readonly visitors = new Mailbox<{ readonly start: Buffer; readonly connection: Connection17 }>('a visitor')
+  readonly #asked = new Mailbox<undefined>('a ReqProxy')
   readonly #port: number
-  readonly #proxies: Connection17[] = []
+  #proxies: Connection17[] = []
   #clientId = ''
   #reqProxies = 0
 
@@ -75,6 +78,18 @@ export class Client17 {
     return { answer, clientId: this.#clientId }
   }
 
+  /** Waits until so many proxy connections have sent `RegProxy`. */
+  async registered(count: number): Promise<void> {
+    while (this.#proxies.length < count) await this.#asked.next()
+    await Promise.all(this.#proxies.map(({ secured }) => secured))
+  }
+
+  /** Ends the proxy connections that wait, as a firewall would. */
+  dropProxies(): void {
+    for (const { socket } of this.#proxies) socket.destroy()
+    this.#proxies = []
+  }
+
   /** Ends like a killed process. */
   destroy(): void {
     for (const { socket } of [this.control, ...this.#proxies]) socket.destroy()
@@ -88,6 +103,7 @@ export class Client17 {
       if (frame.equals(reqProxy)) {
         this.#reqProxies += 1
         void this.#openProxy()
+        this.#asked.put(undefined)
       } else {
         this.answers.put(frame)
       }
