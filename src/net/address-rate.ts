@@ -29,6 +29,8 @@ export class AddressRate {
   #recent = new Map<string, Bucket>()
   #older = new Map<string, Bucket>()
   #turnedAt = Number.NEGATIVE_INFINITY
+  /** When anybody last came. */
+  #takenAt = Number.NEGATIVE_INFINITY
 
   /** `burstSeconds`: how many seconds' worth may come at once after a pause. */
   constructor(burstSeconds: number, options: AddressRateOptions) {
@@ -53,6 +55,7 @@ export class AddressRate {
     const bucket = this.#bucket(addressGroup(host), now)
     bucket.left = this.#left(bucket, now)
     bucket.at = now
+    this.#takenAt = now
     if (bucket.left < 1) return false
     bucket.left--
     return true
@@ -70,10 +73,11 @@ export class AddressRate {
 
   /** A generation ends when it is full, or so old that every bucket of the one before is full again. */
   #turn(now: number): void {
-    const age = now - this.#turnedAt
     const lifeMs = this.#burstSeconds * 1000
-    if (age < lifeMs && this.#recent.size < Math.max(1, this.#options.addresses >> 1)) return
-    this.#older = age < 2 * lifeMs ? this.#recent : new Map<string, Bucket>()
+    const isOld = now - this.#turnedAt >= lifeMs
+    if (!isOld && this.#recent.size < Math.max(1, this.#options.addresses >> 1)) return
+    // Not by its age: who comes all the time is in it, however long ago it began.
+    this.#older = now - this.#takenAt < lifeMs ? this.#recent : new Map<string, Bucket>()
     this.#recent = new Map<string, Bucket>()
     this.#turnedAt = now
   }

@@ -54,4 +54,14 @@ describe('AddressRate', () => {
     }
     assert(through >= 110 && through <= 121, `${through}`)
   })
+
+  it('keeps counting an address that comes all the time, however seldom another one does', () => {
+    const rate = new AddressRate(2, { perSecond: 10, addresses: 8 })
+    let through = 0
+    for (let ms = 0; ms < 20_000; ms += 10) {
+      if (rate.take('192.0.2.1', ms)) through++
+      if (ms % 4100 === 0) rate.take(`10.0.0.${ms / 4100}`, ms)
+    }
+    assert(through >= 210 && through <= 221, `${through}`)
+  })
 })
