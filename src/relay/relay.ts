@@ -3,7 +3,6 @@ import { mkdir } from 'node:fs/promises'
 import type { RelaySettings } from '../config/relay-settings.ts'
 import { mergedSettings, type SettingsChange, settingsChange } from '../config/settings-change.ts'
 import type { Address, DataPlane, Endpoint, Listener, Parcel } from '../dataplane/types.ts'
-import { formatAddress, type HostPort } from '../net/address.ts'
 import type { Logger } from '../observe/log.ts'
 import { Refusals } from '../observe/refusals.ts'
 import { Access } from './access.ts'
@@ -11,13 +10,14 @@ import { type Addresses, addressesOf } from './addresses.ts'
 import { ControlRegistry } from './control-registry.ts'
 import { drained } from './drain.ts'
 import { HeldPorts } from './held-ports.ts'
-import { bequests, type Inheritance, inheritedFor, type RelayRole } from './inheritance.ts'
+import { bequests, type Inheritance, type RelayRole } from './inheritance.ts'
 import { JoinBook } from './join-book.ts'
-import { explainListenError, listenOn } from './listen.ts'
+import { listenOn } from './listen.ts'
 import { Login } from './login.ts'
 import { ProxyGate } from './proxy-gate.ts'
 import { Registrar } from './registrar.ts'
 import { RelayCertificates } from './relay-certificates.ts'
+import { listenAddresses, RelayListeners } from './relay-listeners.ts'
 import { TcpFront } from './tcp-front.ts'
 import { Ticker } from './ticker.ts'
 import { TlsDoor, terminating } from './tls-door.ts'
@@ -55,7 +55,7 @@ export class Relay {
   readonly #joins = new JoinBook()
   readonly #abort = new AbortController()
   readonly #addresses: Addresses
-  readonly #listeners = new Map<RelayRole, Listener>()
+  readonly #listeners: RelayListeners
   readonly #webFronts: WebFront[] = []
   readonly #gate: ProxyGate
   readonly #refusals: Refusals
@@ -70,11 +70,8 @@ export class Relay {
   #registrar: Registrar | undefined
   #stopping: Promise<void> | undefined
   #retiring: Promise<void> | undefined
-  #left = false
   /** False while another relay has the same sockets. */
   #sole = true
-  /** The listeners are closed. */
-  #shut = false
 
   constructor(options: RelayOptions) {
     const { log } = options
@@ -87,6 +84,12 @@ export class Relay {
     setMaxListeners(0, this.#abort.signal)
     this.#gate = new ProxyGate(settings, this.#refusals)
     this.#addresses = addressesOf(settings)
+    this.#listeners = new RelayListeners({
+      dataPlane: options.dataPlane,
+      log,
+      addresses: listenAddresses(settings),
+      inheritance: options.inheritance,
+    })
     const { limits } = settings
     this.#held = new HeldPorts({
       dataPlane: options.dataPlane,
@@ -121,7 +124,7 @@ export class Relay {
 
   /** Where it listens, with real ports. */
   address(role: RelayRole): Address | undefined {
-    return this.#listeners.get(role)?.address
+    return this.#listeners.all.get(role)?.address
   }
 
   /** Live control sessions, tunnels and joins. */
@@ -164,7 +167,7 @@ export class Relay {
   /** What a successor needs, for `sendParcels`: the sockets, which go on here until {@link leave}, and the memory. */
   bequests(): readonly Parcel<Listener>[] {
     const ports = [...(this.#registrar?.listeners ?? []), ...this.#held.listeners]
-    return bequests({ roles: this.#listeners, ports, memory: this.#addresses.affinity.items() })
+    return bequests({ roles: this.#listeners.all, ports, memory: this.#addresses.affinity.items() })
   }
 
   /**
@@ -173,7 +176,6 @@ export class Relay {
    */
   leave(): Promise<void> {
     this.#sole = false
-    this.#left = true
     this.#retiring ??= this.#retire(lastServiceMs)
     return this.#retiring
   }
@@ -197,7 +199,10 @@ export class Relay {
     this.#sole = inheritance?.shared !== true
     const graceMs = Math.max(leastReturnMs, settings.nameGraceMs)
     if (this.#sole) await affinity.load()
-    else affinity.inherit(inheritance?.memory ?? [], graceMs)
+    else {
+      affinity.inherit(inheritance?.memory ?? [], graceMs)
+      await this.#listeners.reserve()
+    }
     const serve = (tunnel: Tunnel, visitor: Endpoint): void => tcpFront.serve(tunnel, visitor)
     const door = new TlsDoor({
       dataPlane,
@@ -264,33 +269,11 @@ export class Relay {
       refusals,
     })
     this.#ticker = new Ticker((now, stoppedMs) => this.#tick(now, stoppedMs))
-    await this.#arrive((endpoint) => tunnelPort.serve(endpoint))
-  }
-
-  /**
-   * Takes agents, once an earlier relay has sent them away. A port that it shares is listened on only then; another one
-   * before, as it may not be had.
-   */
-  async #arrive(serve: (agent: Endpoint) => void): Promise<void> {
-    const { settings, inheritance } = this.#options
-    const inherited = inheritedFor(inheritance, 'tunnel', settings.tunnelAddr)
-    const listen = (): Promise<Address> =>
-      this.#listen(
-        'tunnel',
-        settings.tunnelAddr,
-        (batch) => {
-          for (const endpoint of batch) {
-            // Nobody is sent here yet: whoever comes will come again.
-            if (this.#sole) serve(endpoint)
-            else endpoint.destroy('reset')
-          }
-        },
-        inherited,
-      )
-    if (inherited === undefined) await listen()
     await inheritance?.arrived()
     this.#sole = true
-    if (inherited !== undefined) await listen()
+    await this.#listeners.open('tunnel', (batch) => {
+      for (const endpoint of batch) tunnelPort.serve(endpoint)
+    })
   }
 
   /** The listener of a port that an earlier relay had, for the owner of then. */
@@ -303,8 +286,7 @@ export class Relay {
     const refusals = this.#refusals
     const ports: { http?: number; https?: number } = {}
     for (const scheme of ['http', 'https'] as const) {
-      const address = scheme === 'http' ? settings.httpAddr : settings.httpsAddr
-      if (address === undefined) continue
+      if (!this.#listeners.has(scheme)) continue
       const registry = this.#registry
       const addresses = this.#addresses
       const { signal } = this.#abort
@@ -320,39 +302,14 @@ export class Relay {
         log,
         refusals,
       })
-      const bound = await this.#listen(
+      const bound = await this.#listeners.open(
         scheme,
-        address,
         this.#gate.before((batch) => front.serve(batch)),
       )
       this.#webFronts.push(front)
       ports[scheme] = bound.family === 'unix' ? 0 : bound.port
     }
     return ports
-  }
-
-  async #listen(
-    role: RelayRole,
-    address: HostPort,
-    serve: (batch: readonly Endpoint[]) => void,
-    inherited = inheritedFor(this.#options.inheritance, role, address),
-  ): Promise<Address> {
-    const { dataPlane, log } = this.#options
-    let listener: Listener
-    const deliver = (batch: readonly Endpoint[]): void => {
-      if (!this.#shut) serve(batch)
-      else for (const endpoint of batch) endpoint.destroy('reset')
-    }
-    try {
-      listener = await (inherited === undefined
-        ? listenOn(dataPlane, address, deliver)
-        : dataPlane.listen(inherited, {}, deliver))
-    } catch (error) {
-      throw explainListenError(error, address, `--${role}-addr`)
-    }
-    this.#listeners.set(role, listener)
-    log.info('relay.listening', { role, address: formatAddress(listener.address) })
-    return listener.address
   }
 
   #tick(now: number, stoppedMs: number): void {
@@ -369,8 +326,8 @@ export class Relay {
 
   async #save(): Promise<void> {
     const { affinity } = this.#addresses
-    // What a successor has learned since is worth more.
-    if (!affinity.changed || this.#left) return
+    // What another relay has learned since is worth more.
+    if (!affinity.changed || !this.#sole) return
     try {
       await mkdir(this.#options.settings.stateDir, { recursive: true })
       await affinity.save()
@@ -399,8 +356,8 @@ export class Relay {
 
   /** Takes nobody new, brings those who have come in to their agents, then sends the agents away. Joins go on. */
   async #retire(limitMs: number): Promise<void> {
-    const tunnelPort = this.#listeners.get('tunnel')
-    const others = [...this.#listeners.values(), ...(this.#registrar?.listeners ?? [])]
+    const tunnelPort = this.#listeners.all.get('tunnel')
+    const others = [...this.#listeners.all.values(), ...(this.#registrar?.listeners ?? [])]
     await Promise.allSettled([
       ...others.filter((listener) => listener !== tunnelPort).map((listener) => this.#end(listener)),
       this.#held.close((listener) => this.#end(listener)),
@@ -408,7 +365,7 @@ export class Relay {
     await drained({ left: () => this.#unserved, limitMs })
     // Last, as those visitors needed proxy connections.
     if (tunnelPort !== undefined) await this.#end(tunnelPort)
-    this.#shut = true
+    this.#listeners.shut()
     this.#login?.close()
     for (const session of this.#sessions) session.drain()
     this.#addresses.returns.close()

@@ -193,19 +193,28 @@ describe('a relay that takes over', options, () => {
     assert.equal(await next.exit(), 0)
   })
 
-  it('leaves the running one as it was when a port that only it wants is taken', async (t) => {
-    const relay = await startRelay(t, ['--open'], { https: false })
-    const echo = await startEcho(t)
-    const agent = startAgent(t, relay, ['tcp', `127.0.0.1:${echo}`])
-    const port = Number((await tunnelUrl(agent, 'tcp')).port)
-    const next = successor(t, relay, ['--tunnel-addr', `127.0.0.1:${echo}`])
-    assert.equal(await next.exit(), 1)
-    assert.match(next.output.stderr, new RegExp(`127\\.0\\.0\\.1:${echo}`))
-    assert.equal(await echoed(port), 'hello')
-    assert.equal(relay.process.of('relay.leaving').length, 0)
-    relay.process.kill('SIGTERM')
-    assert.equal(await relay.process.exit(), 0)
-  })
+  for (const role of ['tunnel', 'http', 'https']) {
+    it(`leaves the running one as it was when the ${role} port that only it wants is taken`, async (t) => {
+      const relay = await startRelay(t, ['--open'], { https: false })
+      const web = await startWeb(t)
+      const echo = await startEcho(t)
+      const agent = startAgent(t, relay, ['http', `${web.port}`, '--proto', 'http', '--subdomain', 'web'])
+      const url = await tunnelUrl(agent, 'http')
+      const web200 = everyFiveMs(t, async () => String((await visit(url, relay.http)).status))
+      const next = successor(t, relay, [`--${role}-addr`, `127.0.0.1:${echo}`])
+      assert.equal(await next.exit(), 1)
+      const reason = `127\\.0\\.0\\.1:${echo}: another program has it[^\\n]*--${role}-addr\\n$`
+      assert.match(next.output.stderr, new RegExp(reason))
+      assert.equal((await visit(url, relay.http)).status, 200)
+      assert.deepEqual([...new Set(await web200())], ['200'])
+      assert.equal(relay.process.of('relay.leaving').length, 0)
+      assert.equal(agent.of('tunnel.up').length, 1)
+      // Nor has it lost its control socket.
+      const after = successor(t, relay)
+      await after.line('relay.started')
+      assert.equal(await relay.process.exit(), 0)
+    })
+  }
 
   const isRoot = process.geteuid?.() === 0
   it('gives nothing to another user', { skip: isRoot ? false : 'only root can be another user' }, async (t) => {
