@@ -65,13 +65,14 @@ export async function runAgent(
   }
   // Sockets of the native data plane do not hold the event loop.
   const alive = setInterval(() => undefined, 2 ** 30)
-  const signals = onStopSignals(
-    (signal) => {
+  const signals = onStopSignals({
+    stop: (signal) => {
       log.info('agent.stopping', { signal, openJoins: agent.status.openJoins })
       void agent.stop(graceMs)
     },
-    companion === undefined ? undefined : followerStopSignals,
-  )
+    cut: () => void agent.stop(),
+    ...(companion === undefined ? {} : { signals: followerStopSignals }),
+  })
   const leave = companion?.(agent, log)
   try {
     agent.start().catch(() => undefined)

@@ -31,15 +31,20 @@ export async function runRelay(flags: RelayCommandFlags): Promise<number> {
   }
   const log = createLogger({ format: settings.logFormat, level: flags.logLevel })
   const manager = new ServiceManager(log)
+  let relay: Relay | undefined
   let stop: () => void = () => undefined
   const asked = new Promise<void>((resolve) => {
     stop = resolve
   })
   // Heard from the start on: who stops a relay that is still starting wants it to stop, too.
-  const signals = onStopSignals((signal) => {
-    log.info('relay.stopping', { signal })
-    stop()
-  }, followerStopSignals)
+  const signals = onStopSignals({
+    stop: (signal) => {
+      log.info('relay.stopping', { signal })
+      stop()
+    },
+    cut: () => (relay === undefined ? process.exit(exitCodes.ok) : void relay.stop(0)),
+    signals: followerStopSignals,
+  })
   // Until there is something to reload: it must not end a relay that is still starting.
   const ignore = (): void => undefined
   process.on('SIGHUP', ignore)
@@ -51,7 +56,6 @@ export async function runRelay(flags: RelayCommandFlags): Promise<number> {
   process.on('SIGUSR2', replace)
   let follower: RelayFollower | undefined
   let control: ControlServer | undefined
-  let relay: Relay | undefined
   // Sockets of the native data plane do not hold the event loop.
   const alive = setInterval(() => undefined, 2 ** 30)
   try {

@@ -12,18 +12,20 @@ export interface Drain {
   readonly left: () => number
   /** The longest wait, ms. */
   readonly limitMs: number
+  /** True when it is enough before that. */
+  readonly isOver?: () => boolean
   /** Told how many are left, at once and then every few seconds (`relay.draining`). Absent: nobody. */
   readonly log?: Logger
 }
 
 /** Resolves when nobody is left, or the time is over; with how many are left. */
-export async function drained({ left, limitMs, log }: Drain): Promise<number> {
+export async function drained({ left, limitMs, isOver, log }: Drain): Promise<number> {
   const due = performance.now() + limitMs
   let nextLine = performance.now()
   for (;;) {
     const count = left()
     const now = performance.now()
-    if (count === 0 || now >= due) return count
+    if (count === 0 || now >= due || isOver?.() === true) return count
     if (now >= nextLine) {
       nextLine += progressMs
       log?.info('relay.draining', {

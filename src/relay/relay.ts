@@ -72,6 +72,9 @@ export class Relay {
   #retiring: Promise<void> | undefined
   /** False while another relay has the same sockets. */
   #sole = true
+  /** Nobody is waited for any more. */
+  #hurry = false
+  #started = false
 
   constructor(options: RelayOptions) {
     const { log } = options
@@ -115,6 +118,7 @@ export class Relay {
     const relay = new Relay(options)
     try {
       await relay.#start()
+      relay.#started = true
     } catch (error) {
       await relay.stop(0)
       throw error
@@ -143,9 +147,10 @@ export class Relay {
 
   /**
    * Stops: takes nobody new, closes tunnels, lets joins finish for at most `drainMs` (default: the settings') and aborts
-   * the rest. Idempotent; never rejects.
+   * the rest. Idempotent, but 0 cuts an earlier call's wait short; never rejects.
    */
   stop(drainMs = this.#options.settings.drainTimeoutMs): Promise<void> {
+    if (drainMs === 0) this.#hurry = true
     this.#stopping ??= this.#stop(drainMs)
     return this.#stopping
   }
@@ -344,14 +349,16 @@ export class Relay {
     this.#retiring ??= this.#retire(Math.min(drainMs, lastServiceMs))
     await this.#retiring
     const { log } = this.#options
-    const left = await drained({ left: () => this.counts.visitors, limitMs: drainMs, log })
-    if (left > 0) log.warn('relay.cut', { visitors: left }, 'they have not left within drain_timeout')
+    const isOver = (): boolean => this.#hurry
+    const left = await drained({ left: () => this.counts.visitors, limitMs: drainMs, isOver, log })
+    const why = this.#hurry ? 'there was no more time for them' : 'they have not left within drain_timeout'
+    if (left > 0) log.warn('relay.cut', { visitors: left }, why)
     this.#joins.destroyAll()
     this.#abort.abort()
     for (const front of this.#webFronts) front.abort()
     await drained({ left: () => this.counts.visitors, limitMs: abortMs })
     await this.#save()
-    log.info('relay.stopped')
+    if (this.#started) log.info('relay.stopped')
   }
 
   /** Takes nobody new, brings those who have come in to their agents, then sends the agents away. Joins go on. */
@@ -362,7 +369,7 @@ export class Relay {
       ...others.filter((listener) => listener !== tunnelPort).map((listener) => this.#end(listener)),
       this.#held.close((listener) => this.#end(listener)),
     ])
-    await drained({ left: () => this.#unserved, limitMs })
+    await drained({ left: () => this.#unserved, limitMs, isOver: () => this.#hurry })
     // Last, as those visitors needed proxy connections.
     if (tunnelPort !== undefined) await this.#end(tunnelPort)
     this.#listeners.shut()

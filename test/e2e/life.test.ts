@@ -84,6 +84,7 @@ describe('agents and relays', () => {
     assert.equal(await second.exit(), 1)
     assert.ok(second.output.stderr.includes(relay.tunnel), second.output.stderr)
     assert.equal(second.output.stderr.trim().split('\n').length, 1)
+    assert.equal(second.of('relay.stopped').length, 0, 'it has never run')
   })
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -118,9 +119,12 @@ describe('agents and relays', () => {
     assert.ok(Number(second?.['leftMs']) < Number(first?.['leftMs']) && Number(first?.['leftMs']) <= 600_000)
     visitor.socket.write('y')
     assert.equal(String(await visitor.bytes(1)), 'y')
+    // Who is cut off must not take that for the end of what was asked for.
+    const cut = new Promise<Error>((resolve) => visitor.socket.once('error', resolve))
     relay.process.kill('SIGTERM')
     assert.equal(await relay.process.exit(), 0)
-    assert.equal(relay.process.of('relay.stopped').length, 0)
+    assert.equal(relay.process.of('relay.cut')[0]?.['visitors'], 1)
+    assert.equal(Reflect.get(await cut, 'code'), 'ECONNRESET')
   })
 
   it('end an agent at once on a second signal', async (t) => {
@@ -131,14 +135,16 @@ describe('agents and relays', () => {
     // The agent's end cuts its connections off: the visitor must not take that for the end of what it asked for.
     const cut = new Promise<Error>((resolve) => visitor.once('error', resolve))
     visitor.write('x')
-    await (await service.visitors.next()).bytes(1)
+    const served = await service.visitors.next()
+    await served.bytes(1)
+    const cutService = new Promise<Error>((resolve) => served.socket.once('error', resolve))
     agent.kill('SIGINT')
     await agent.line('agent.stopping')
     // Two signals within 100 ms are one key press.
     const again = setInterval(() => agent.kill('SIGINT'), 150)
     t.after(() => clearInterval(again))
     assert.equal(await agent.exit(), 0)
-    assert.equal(agent.of('agent.stopped').length, 0)
     assert.equal(Reflect.get(await cut, 'code'), 'ECONNRESET')
+    assert.equal(Reflect.get(await cutService, 'code'), 'ECONNRESET')
   })
 })
