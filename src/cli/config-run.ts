@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { agentConfig, defaultAgentFile } from '../config/agent-config.ts'
 import { agentSchema } from '../config/agent-schema.ts'
 import { parseConfig, readConfig } from '../config/load.ts'
-import { importNgrok, ngrokSchema } from '../config/ngrok-import.ts'
+import { importNgrok, parseNgrok } from '../config/ngrok-import.ts'
 import { otherForms } from '../config/parsed.ts'
 import { relaySettings } from '../config/relay-config.ts'
 import { relaySchema } from '../config/relay-schema.ts'
@@ -47,7 +47,7 @@ export async function printSchema(whom: 'agent' | 'relay'): Promise<void> {
 /** `millrace config import`. What has no equivalent is told on standard error, and stands in the file as a comment. */
 export async function importConfig(from: string | undefined, out: string | undefined): Promise<void> {
   const file = from ?? join(homedir(), '.ngrok')
-  const { text, notes } = importNgrok(parseConfig(await readConfig(file), file, ngrokSchema))
+  const { text, notes } = importNgrok(parseNgrok(await readConfig(file), file))
   // Theirs may say what ours refuses: found out now, not at the first start.
   parseConfig(text, out ?? 'the imported file', agentSchema)
   for (const note of notes) process.stderr.write(`millrace: ${note}\n`)

@@ -1,10 +1,11 @@
 import { stringify } from 'yaml'
 import { z } from 'zod'
+import { parseConfig } from './load.ts'
 
 const scalar = z.union([z.string(), z.number()]).transform(String)
 
 /** The config file of ngrok 1.x (its docs/CLIENT.md). Keys that it didn't have are errors here as well. */
-export const ngrokSchema = z.strictObject({
+const ngrokSchema = z.strictObject({
   server_addr: z.string().optional(),
   inspect_addr: z.string().optional(),
   trust_host_root_certs: z.boolean().optional(),
@@ -23,6 +24,12 @@ export const ngrokSchema = z.strictObject({
     )
     .optional(),
 })
+
+/** Reads it; its oldest form is nothing but the token. Throws ERR_CONFIG. */
+export function parseNgrok(text: string, file: string): NgrokFile {
+  const token = text.trim()
+  return /^[\w!-]+$/.test(token) ? { auth_token: token } : parseConfig(text, file, ngrokSchema)
+}
 
 type NgrokFile = z.output<typeof ngrokSchema>
 type NgrokTunnel = NonNullable<NgrokFile['tunnels']>[string]
@@ -55,7 +62,8 @@ export function importNgrok(theirs: NgrokFile): Imported {
 }
 
 /** One for each address: http and https of one address are one tunnel with us. */
-function tunnelsOf(name: string, { auth, hostname, proto, remote_port, subdomain }: NgrokTunnel): [string, object][] {
+function tunnelsOf(name: string, { auth, proto, remote_port, ...said }: NgrokTunnel): [string, object][] {
+  const { hostname, subdomain } = said.hostname === undefined && said.subdomain === undefined ? named(name) : said
   const byAddress = new Map<string, string[]>()
   for (const [protocol, address] of Object.entries(proto)) {
     const key = `${protocol === 'tcp' ? 'tcp' : 'web'} ${address}`
@@ -74,4 +82,9 @@ function tunnelsOf(name: string, { auth, hostname, proto, remote_port, subdomain
     }
     return [byAddress.size === 1 ? name : `${name}-${protocols.join('-')}`, tunnel]
   })
+}
+
+/** ngrok 1.x asks for a tunnel's own name where the file asks for none (its src/ngrok/client/config.go). */
+function named(name: string): { readonly hostname?: string | undefined; readonly subdomain?: string | undefined } {
+  return name.includes('.') ? { hostname: name } : { subdomain: name }
 }

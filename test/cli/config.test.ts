@@ -68,6 +68,19 @@ describe('millrace config', () => {
     }
   })
 
+  it('import gives a tunnel without a name its own, as ngrok does, and knows the file that is only a token', async (t) => {
+    const tunnels =
+      'www: { proto: { http: 80 } }\n  a.example.com: { proto: { https: 80 } }\n  ssh: { proto: { tcp: 22 } }'
+    const path = await file(t, 'ngrok.yml', `server_addr: a:1\ntunnels:\n  ${tunnels}\n`)
+    const { code, stdout } = await millrace(['config', 'import', path])
+    assert.equal(code, 0)
+    assert.match(stdout, / {2}www:\n {4}proto: http\n {4}addr: 80\n {4}subdomain: www\n/)
+    assert.match(stdout, / {2}a\.example\.com:\n {4}proto: https\n {4}addr: 80\n {4}hostname: a\.example\.com\n/)
+    assert.match(stdout, / {2}ssh:\n {4}proto: tcp\n {4}addr: 22\n$/)
+    await writeFile(path, 'aToken_1!\n')
+    assert.match((await millrace(['config', 'import', path])).stdout, /^token: aToken_1!$/m)
+  })
+
   it('import says in our words what an ngrok 1.x file says, and what it cannot', async (t) => {
     const path = await file(
       t,
@@ -80,7 +93,7 @@ describe('millrace config', () => {
     assert.match(stderr, /inspect_addr has no equivalent yet/)
     assert.equal(
       await readFile(out, 'utf8'),
-      '# inspect_addr has no equivalent yet\nrelay: example.com:4443\ntoken: abc\ntunnels:\n  ssh:\n    proto: tcp\n    addr: 22\n    remote_port: 2222\n  web:\n    proto: http+https\n    addr: 80\n    subdomain: foo\n    auth: u:p\n  two-http:\n    proto: http\n    addr: 80\n  two-https:\n    proto: https\n    addr: 8443\n',
+      '# inspect_addr has no equivalent yet\nrelay: example.com:4443\ntoken: abc\ntunnels:\n  ssh:\n    proto: tcp\n    addr: 22\n    remote_port: 2222\n  web:\n    proto: http+https\n    addr: 80\n    subdomain: foo\n    auth: u:p\n  two-http:\n    proto: http\n    addr: 80\n    subdomain: two\n  two-https:\n    proto: https\n    addr: 8443\n    subdomain: two\n',
     )
     assert.equal((await stat(out)).mode & 0o777, 0o600)
     assert.equal((await millrace(['config', 'check', out])).code, 0)
