@@ -10,13 +10,14 @@ import { otherForms } from '../config/parsed.ts'
 import { relaySettings } from '../config/relay-config.ts'
 import { relaySchema } from '../config/relay-schema.ts'
 import { CommandFailure } from './exit.ts'
+import { checkRelayFiles } from './relay-check.ts'
 import { tunnelSpecs } from './tunnel-specs.ts'
 
 /** `millrace config check`. Rejects with every fault of the file. */
 export async function checkConfig(file: string | undefined, whom: 'agent' | 'relay'): Promise<void> {
   if (whom === 'relay') {
     if (file === undefined) throw new CommandFailure('which file? a relay has no default one')
-    await relaySettings({}, file)
+    await checkRelayFiles(await relaySettings({}, file))
     process.stdout.write(`${file}: right\n`)
     return
   }

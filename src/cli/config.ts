@@ -1,5 +1,4 @@
-import { type Command, Option } from 'commander'
-import { CommandFailure } from './exit.ts'
+import { Argument, type Command, Option } from 'commander'
 
 /** `millrace config check|schema|import`. */
 export function register(program: Command): void {
@@ -16,9 +15,8 @@ export function register(program: Command): void {
   config
     .command('schema')
     .description('prints a JSON Schema of a config file, for editors')
-    .argument('<whom>', 'agent or relay')
-    .action(async (whom: string) => {
-      if (whom !== 'agent' && whom !== 'relay') throw new CommandFailure('there are schemas for: agent, relay')
+    .addArgument(new Argument('[whom]', 'whose file').choices(['agent', 'relay']).default('agent'))
+    .action(async (whom: 'agent' | 'relay') => {
       const { printSchema } = await import('./config-run.ts')
       await printSchema(whom)
     })

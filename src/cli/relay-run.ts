@@ -11,6 +11,7 @@ import { Relay } from '../relay/relay.ts'
 import { checkDescriptors } from './descriptors.ts'
 import { exitCodes } from './exit.ts'
 import type { RelayCommandFlags } from './relay.ts'
+import { checkRelayFiles } from './relay-check.ts'
 import { RelayFollower } from './relay-follow.ts'
 import { ServiceManager } from './service-manager.ts'
 import { followerStopSignals, onStopSignals } from './signals.ts'
@@ -26,6 +27,7 @@ const roles = ['tunnel', 'http', 'https'] as const
 export async function runRelay(flags: RelayCommandFlags): Promise<number> {
   const settings = await settingsOf(flags)
   if (flags.check === true) {
+    await checkRelayFiles(settings)
     process.stdout.write(`${flags.config ?? 'the settings'}: right\n`)
     return exitCodes.ok
   }

@@ -3,11 +3,12 @@ import { isMap, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
 import type { z } from 'zod'
 import { MillraceError } from '../errors.ts'
 import { closestName } from './closest-name.ts'
+import { faultText } from './fault-text.ts'
 import { keysAt } from './schema-keys.ts'
 
 /**
- * Reads a YAML file and checks it. Rejects with ERR_CONFIG: `file:line:column: path: message`, one for each fault,
- * joined by `; `. Values are never quoted: they may be secrets.
+ * Reads a YAML file and checks it. Rejects with ERR_CONFIG: `file:line:column: path: message`, one for each fault, as
+ * they stand in the file, joined by `; `. Values are never quoted: they may be secrets.
  */
 export async function loadConfig<S extends z.ZodType>(file: string, schema: S): Promise<z.output<S>> {
   return parseConfig(await readConfig(file), file, schema)
@@ -38,17 +39,30 @@ export function parseConfig<S extends z.ZodType>(text: string, file: string, sch
   // An empty file says nothing, which is allowed.
   const result = schema.safeParse(document.toJS() ?? {})
   if (result.success) return result.data
-  const faults = result.error.issues.flatMap((issue) => {
+  const faults = result.error.issues.flatMap((issue): readonly Fault[] => {
     const node = nodeAt(document.contents, issue.path)
     const path = issue.path.length === 0 ? '' : `${issue.path.map(String).join('.')}: `
     if (issue.code !== 'unrecognized_keys') {
-      const missing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined')
-      return [`${at(startOf(node) ?? 0)}: ${path}${missing ? 'is missing' : issue.message}`]
+      const text = faultText(issue, valueAt(document.toJS(), issue.path))
+      return [{ offset: startOf(node) ?? 0, text: `${path}${text}` }]
     }
     const known = keysAt(schema, issue.path)
-    return issue.keys.map((key) => `${at(keyOffset(node, key))}: ${path}${unknownKey(key, known)}`)
+    return issue.keys.map((key) => ({ offset: keyOffset(node, key), text: `${path}${unknownKey(key, known)}` }))
   })
-  throw new MillraceError('ERR_CONFIG', faults.join('; '))
+  const sentences = faults.sort((a, b) => a.offset - b.offset).map(({ offset, text }) => `${at(offset)}: ${text}`)
+  throw new MillraceError('ERR_CONFIG', sentences.join('; '))
+}
+
+interface Fault {
+  /** Where in the text. */
+  readonly offset: number
+  readonly text: string
+}
+
+function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
+  let value = root
+  for (const step of path) value = typeof value === 'object' && value !== null ? Reflect.get(value, step) : undefined
+  return value
 }
 
 function unknownKey(key: string, known: readonly string[]): string {

@@ -4,6 +4,7 @@ import { limitsFrom } from '../limits/limit.ts'
 import { relayLimits } from '../limits/relay.ts'
 import type { RelayFile } from './relay-schema.ts'
 import {
+  anyHost,
   controlSocketName,
   defaultSettings,
   type RelaySettings,
@@ -22,7 +23,14 @@ export async function relaySettings(flags: RelayFlags, file: string | undefined)
   if (file === undefined) return settingsOf(flags)
   // Loaded only when there is a file: the two libraries take longer than the rest of the start.
   const [{ loadConfig }, { relaySchema }] = await Promise.all([import('./load.ts'), import('./relay-schema.ts')])
-  const given = await loadConfig(file, relaySchema)
+  // What doesn't go together is told with its place, too, though a flag may be the other half of it.
+  const schema = relaySchema.superRefine((inFile, context) => {
+    for (const { keys, message } of conflicts({ ...inFile, ...withoutUndefined(flags) })) {
+      const key = keys.find((one) => inFile[one] !== undefined && flags[one] === undefined)
+      if (key !== undefined) context.addIssue({ code: 'custom', path: [key], message })
+    }
+  })
+  const given = await loadConfig(file, schema)
   const folder = dirname(file)
   const paths = {
     ...(given.tls_cert === undefined ? {} : { tls_cert: resolve(folder, given.tls_cert) }),
@@ -36,6 +44,33 @@ export async function relaySettings(flags: RelayFlags, file: string | undefined)
   return settingsOf({ ...given, ...paths, ...withoutUndefined(flags) }, tokenEntries(given.tokens ?? []))
 }
 
+interface Conflict {
+  /** Whose fault it is: the first of these that the file has. */
+  readonly keys: readonly (keyof RelayFlags)[]
+  readonly message: string
+}
+
+/** What does not go together. */
+function conflicts(given: RelayFlags): readonly Conflict[] {
+  const found: Conflict[] = []
+  if ((given.tls_cert === undefined) !== (given.tls_key === undefined)) {
+    found.push({ keys: ['tls_cert', 'tls_key'], message: 'tls_cert and tls_key belong together: give both or neither' })
+  }
+  const addresses = [
+    ['tunnel_addr', given.tunnel_addr ?? defaultSettings().tunnelAddr],
+    ['http_addr', given.http_addr],
+    ['https_addr', given.https_addr],
+  ] as const
+  for (const [i, [key, one]] of addresses.entries()) {
+    for (const [earlier, other] of addresses.slice(0, i)) {
+      if (one === undefined || other === undefined || one.port === 0 || one.port !== other.port) continue
+      if (one.host !== other.host && one.host !== anyHost && other.host !== anyHost) continue
+      found.push({ keys: [key, earlier], message: `${earlier} and ${key} can't listen on one port` })
+    }
+  }
+  return found
+}
+
 function resolveCertificates(
   folder: string,
   place: NonNullable<RelayFile['https_certs']>,
@@ -46,10 +81,9 @@ function resolveCertificates(
 
 function settingsOf(given: RelayFile, tokens: readonly TokenEntry[] = []): RelaySettings {
   const defaults = defaultSettings()
+  const [conflict] = conflicts(given)
+  if (conflict !== undefined) throw new MillraceError('ERR_CONFIG', conflict.message)
   const { tls_cert: cert, tls_key: key } = given
-  if ((cert === undefined) !== (key === undefined)) {
-    throw new MillraceError('ERR_CONFIG', 'tls_cert and tls_key belong together: give both or neither')
-  }
   const stateDir = given.state_dir ?? defaults.stateDir
   return {
     tunnelAddr: given.tunnel_addr ?? defaults.tunnelAddr,

@@ -54,6 +54,17 @@ describe('millrace config', () => {
     }
     await writeFile(path, 'open: true\n')
     assert.equal((await millrace(['relay', '--check', '--config', path])).code, 0)
+    // The files that it names count as well.
+    for (const [text, fault] of [
+      ['tls_cert: no.crt\ntls_key: no.key\n', /no\.crt/],
+      ['https_certs: nowhere\n', /nowhere/],
+      ['tokens_file: relay.yml\n', /relay\.yml:1:1: Unrecognized key/],
+    ] as const) {
+      await writeFile(path, text)
+      const { code, stderr } = await millrace(['relay', '--check', '--config', path])
+      assert.equal(code, 1)
+      assert.match(stderr, fault)
+    }
   })
 
   it('schema prints a JSON Schema that knows all keys and no others', async () => {
@@ -66,6 +77,8 @@ describe('millrace config', () => {
       assert.ok(key !== undefined && key in schema.properties)
       assert.equal(schema.additionalProperties, false)
     }
+    assert.match((await millrace(['config', 'schema'])).stdout, /"title": "millrace agent"/)
+    assert.equal((await millrace(['config', 'schema', 'nobody'])).code, 2)
   })
 
   it('import gives a tunnel without a name its own, as ngrok does, and knows the file that is only a token', async (t) => {

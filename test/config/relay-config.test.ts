@@ -241,7 +241,7 @@ limits:
       /:4:5: tokens\.0: Unrec.*adr/,
     ],
     ['an unknown limit', 'limits:\n  pools: 1\n', /:2:3: limits: Unrecognized key: "pools"/],
-    ['a wrong type', 'domain: a.example\nopen: "yes"\n', /:2:7: open: .*boolean/],
+    ['a wrong type', 'domain: a.example\nopen: "yes"\n', /:2:7: open: expected true or false$/],
     ['a bad address', 'http_addr: nowhere\n', /:1:12: http_addr: .*port is missing/],
     ['a bad range', 'tcp_ports: 9-1\n', /:1:12: tcp_ports: not a range of ports/],
     ['a bad name', 'domain: a_b\n', /:1:9: domain: not a host name/],
@@ -256,10 +256,26 @@ limits:
     ['a missing field', 'tokens:\n  - name: a\n', /:2:5: tokens\.0\.sha256: /],
     ['a limit of zero', 'limits: { waiters: 0 }\n', /:1:20: limits\.waiters: /],
     ['two faults', 'open: 1\nallow_plain: 2\n', /:1:7: open: .*; .*:2:14: allow_plain: /],
+    [
+      'faults in another order than the schema has',
+      'limits: { waiters: many }\nopen: 1\nlog_format: jsn\nallow: 10.0.0.0/8\n',
+      /:1:20: limits\.waiters: expected a number; .*:2:7: open: .*; .*:3:13: log_format: expected "pretty" or "json" \(did you mean "json"\?\); .*:4:8: allow: expected a list$/,
+    ],
+    [
+      'none of two forms',
+      'allow_plain: pasthrough\n',
+      /expected true or false or "passthrough" \(did you mean "passthrough"\?\)$/,
+    ],
+    [
+      'two listeners on one port',
+      'http_addr: ":80"\nhttps_addr: "[::1]:80"\n',
+      /:2:13: https_addr: http_addr and https_addr can't/,
+    ],
+    ['a listener on a default port', 'http_addr: ":4443"\n', /:1:12: http_addr: tunnel_addr and http_addr can't/],
     ['broken YAML', 'domain: [a\n', /relay\.yaml:\d+:\d+: /],
     ['a key given twice', 'open: true\nopen: false\n', /:2:1: .*unique/],
     ['a list at the top', '- a\n', /relay\.yaml:1:1: /],
-    ['a certificate without its key', 'tls_cert: a.pem\n', /tls_cert and tls_key belong together/],
+    ['a certificate without its key', 'tls_cert: a.pem\n', /:1:11: tls_cert: tls_cert and tls_key belong together/],
   ] as const) {
     it(`refuses ${name}, and says where`, async (t) => {
       await assert.rejects(relaySettings({}, await file(t, text)), { code: 'ERR_CONFIG', message })
