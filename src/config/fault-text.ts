@@ -39,7 +39,12 @@ function expectations(issue: z.core.$ZodIssue): readonly string[] {
       return [`${issue.minimum} or more`]
     case 'too_big':
       return issue.origin === 'array' || issue.origin === 'string' ? [] : [`${issue.maximum} at most`]
-    default:
+    case 'custom':
+    case 'invalid_element':
+    case 'invalid_format':
+    case 'invalid_key':
+    case 'not_multiple_of':
+    case 'unrecognized_keys':
       return []
   }
 }
