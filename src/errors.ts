@@ -127,8 +127,7 @@ const catalogue = {
   ERR_CERTIFICATE: 'the certificate cannot be used: {detail}',
   // The agent.
   ERR_AGENT_REFUSED: 'the relay refused: {detail}',
-  ERR_AGENT_TRUST:
-    "the relay's certificate is not trusted: {detail}; pass its CA with --ca FILE, or dial the name that it was made for",
+  ERR_AGENT_TRUST: "the relay's certificate is not trusted: {detail}",
   ERR_AGENT_PROTOCOL: 'the relay does not follow the protocol: {detail}',
   ERR_AGENT_STOPPED: 'the agent was stopped',
   ERR_AGENT_WAITING: 'limits.waiting: the relay asks for more than {detail} proxy connections at once',

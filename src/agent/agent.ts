@@ -6,6 +6,7 @@ import { Backoff } from './backoff.ts'
 import { Joins } from './joins.ts'
 import { LocalServices } from './local-service.ts'
 import { type AgentOptions, type AgentStatus, type AgentTimings, defaultTimings, type TunnelSpec } from './options.ts'
+import { untrusted } from './reason.ts'
 import { RelayDialer } from './relay-dialer.ts'
 import { Session, type SessionEnd } from './session.ts'
 import { type Disturbance, Surroundings } from './surroundings.ts'
@@ -278,6 +279,6 @@ function finalError({ kind, reason }: SessionEnd, wasUp: boolean): MillraceError
   // What was possible once may be again: an address can be taken for a while, a certificate be in exchange.
   if (wasUp) return undefined
   if (kind === 'tunnel-refused') return new MillraceError('ERR_AGENT_REFUSED', reason)
-  if (kind === 'untrusted') return new MillraceError('ERR_AGENT_TRUST', reason)
+  if (kind === 'untrusted') return untrusted(reason)
   return undefined
 }

@@ -32,6 +32,14 @@ export function trustProblem(error: unknown): string {
   return trustCodes.has(code) ? error.message : ''
 }
 
+/** The end of an agent that does not trust its relay; `problem` is what {@link trustProblem} said. */
+export function untrusted(problem: string): MillraceError {
+  const advice = problem.includes('PIN_MISMATCH')
+    ? 'if the relay has a new key, log in with a new enrolment from there; if not, somebody is in between'
+    : 'pass its CA with --ca FILE, or dial the name that it was made for'
+  return new MillraceError('ERR_AGENT_TRUST', `${problem}; ${advice}`)
+}
+
 /** The innermost code that isn't one of ours. */
 function systemCode(error: Error): string {
   let code = ''

@@ -1,6 +1,7 @@
 import { text as readText } from 'node:stream/consumers'
 import { authenticate } from '../agent/authenticate.ts'
 import { defaultTimings } from '../agent/options.ts'
+import { reasonOf, trustProblem, untrusted } from '../agent/reason.ts'
 import { RelayDialer } from '../agent/relay-dialer.ts'
 import { createDataPlane } from '../dataplane/create.ts'
 import type { Endpoint } from '../dataplane/types.ts'
@@ -9,7 +10,7 @@ import { formatHostPort } from '../net/address.ts'
 import { type Enrolment, parseEnrolment } from '../net/enrolment.ts'
 import { silentLogger } from '../observe/log.ts'
 import { outboundProxy } from './agent-proxy.ts'
-import { exitCodes } from './exit.ts'
+import { CommandFailure, exitCodes } from './exit.ts'
 import { loginFile, saveLogin } from './login-store.ts'
 
 /**
@@ -17,7 +18,9 @@ import { loginFile, saveLogin } from './login-store.ts'
  * ERR_ENROLMENT, what the connection failed with, ERR_AGENT_REFUSED, or a failure to write.
  */
 export async function runLogin(given: string, flags: { readonly proxy?: string }): Promise<number> {
-  const enrolment = parseEnrolment(given === '-' ? await readText(process.stdin) : given)
+  const text = given === '-' ? (await readText(process.stdin)).trim() : given
+  if (text === '') throw new CommandFailure('there is no enrolment on standard input')
+  const enrolment = parseEnrolment(text)
   await tryOut(enrolment, flags)
   await saveLogin(enrolment)
   const { host, port } = enrolment.relay
@@ -42,6 +45,10 @@ async function tryOut({ relay, token, pins }: Enrolment, flags: { readonly proxy
     control = await dialer.connectControl(new AbortController().signal)
     const answer = await authenticate(control, { token, clientId: '' }, [], defaultTimings.authMs)
     if (!answer.accepted) throw new MillraceError('ERR_AGENT_REFUSED', answer.reason)
+  } catch (error) {
+    const problem = trustProblem(error)
+    if (problem !== '') throw untrusted(problem)
+    throw error instanceof MillraceError ? new CommandFailure(reasonOf(error), { cause: error }) : error
   } finally {
     control?.destroy()
     clearInterval(alive)

@@ -15,11 +15,12 @@ export function register(program: Command): void {
     .argument('[name...]', 'which of its tunnels')
   addSessionFlags(command)
     .option('--all', 'all of its tunnels')
-    .option('--check', 'only says whether the file is right')
+    .option('--check', 'only says whether the file is right; without names, all of it')
     .action(async (names: readonly string[], flags: StartFlags) => {
-      if (flags.all !== true && names.length === 0) command.error('error: which tunnels? give names, or --all')
+      const all = flags.all === true || (flags.check === true && names.length === 0)
+      if (!all && names.length === 0) command.error('error: which tunnels? give names, or --all')
       if (flags.all === true && names.length > 0) command.error('error: give names or --all, not both')
       const { startTunnels } = await import('./start-run.ts')
-      process.exitCode = await startTunnels(flags.all === true ? 'all' : names, flags)
+      process.exitCode = await startTunnels(all ? 'all' : names, flags)
     })
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { chmod, chown, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Document, isMap, isSeq, parseDocument } from 'yaml'
+import { faultText } from '../config/fault-text.ts'
 import { parseConfig } from '../config/load.ts'
 import { tokensFileSchema } from '../config/token-schema.ts'
 import { readTokensFile } from '../config/tokens-file.ts'
@@ -14,9 +15,12 @@ const lockMs = 5_000
 /** An entry as the file has it. */
 export type RawEntry = Readonly<Record<string, unknown>> & { readonly name: string; readonly sha256: string }
 
-/** Adds an entry to a tokens file, comments and order kept. Rejects with ERR_CONFIG when it would be a bad one. */
+/** Adds an entry to a tokens file, comments and order kept. Rejects with {@link CommandFailure} when it would be a bad one. */
 export async function addEntry(file: string, entry: RawEntry): Promise<void> {
-  await edit(file, (text) => {
+  const faults = entryFaults(entry)
+  if (faults.length > 0) throw new CommandFailure(faults.join('; '))
+  await edit(file, (text, names) => {
+    if (names.includes(entry.name)) throw new CommandFailure('--name: there is a token with this name already')
     const old = parseDocument(text)
     const document = isMap(old.contents) ? old : new Document({})
     if (isSeq(document.get('tokens'))) document.addIn(['tokens'], document.createNode(entry))
@@ -49,8 +53,29 @@ export async function giveToOwner(file: string): Promise<void> {
   await chown(file, uid, gid)
 }
 
+/** What is wrong with an entry, by the flag that said it: where it would stand in the file is no place to look at yet. */
+function entryFaults(entry: RawEntry): readonly string[] {
+  const result = tokensFileSchema.safeParse({ tokens: [entry] })
+  if (result.success) return []
+  return result.error.issues.map((issue) => {
+    const key = String(issue.path[2])
+    const value: unknown = Reflect.get(entry, key)
+    return `${flags[key] ?? `--${key}`}: ${faultText(issue, value)}`
+  })
+}
+
+/** Flags that are not called as their keys. */
+const flags: Readonly<Record<string, string>> = {
+  hostnames: '--hostname',
+  subdomains: '--subdomain',
+  tcp_ports: '--tcp-ports',
+  protocols: '--protocol',
+  networks: '--network',
+  deny_networks: '--deny-network',
+}
+
 /** One edit at a time: of two that read the same file, the later would undo the earlier. */
-async function edit(file: string, change: (text: string) => string): Promise<void> {
+async function edit(file: string, change: (text: string, names: readonly string[]) => string): Promise<void> {
   const lock = new PidLock(`${file}.lock`)
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 })
@@ -59,8 +84,9 @@ async function edit(file: string, change: (text: string) => string): Promise<voi
     throw cannotWrite(file, error)
   }
   try {
-    const { text = '' } = await readTokensFile(file)
-    await replace(file, change(text))
+    const { text = '', entries } = await readTokensFile(file)
+    const names = entries.map(({ name }) => name)
+    await replace(file, change(text, names))
   } finally {
     await lock.release()
   }

@@ -13,7 +13,7 @@ import { loadCertificate } from '../relay/certificates.ts'
 import { TokenBook } from '../relay/tokens.ts'
 import { CommandFailure, exitCodes } from './exit.ts'
 import { addEntry, giveToOwner, type RawEntry, removeEntries } from './token-edit.ts'
-import { describeToken } from './token-text.ts'
+import { describeToken, tokenAsJson } from './token-text.ts'
 
 /** Where the relay's tokens are. */
 export interface PlaceFlags {
@@ -76,7 +76,14 @@ export async function newToken(flags: NewFlags): Promise<void> {
 /** `millrace token list`. */
 export async function listTokens(flags: ListFlags): Promise<void> {
   const entries = await entriesOf(await settingsAt(flags))
-  if (flags.json === true) process.stdout.write(`${JSON.stringify(entries, undefined, 2)}\n`)
+  if (flags.json === true)
+    process.stdout.write(
+      `${JSON.stringify(
+        entries.map((entry) => tokenAsJson(entry, Date.now())),
+        undefined,
+        2,
+      )}\n`,
+    )
   else if (entries.length === 0) process.stdout.write('there are no tokens\n')
   else process.stdout.write(`${entries.map((entry) => describeToken(entry, Date.now())).join('\n')}\n`)
 }
@@ -97,6 +104,7 @@ export async function revokeTokens(names: readonly string[], flags: PlaceFlags):
 export async function checkToken(from: string | undefined, flags: CheckFlags): Promise<number> {
   const env = process.env['MILLRACE_TOKEN'] ?? ''
   const token = from === undefined && env !== '' ? env : (await readText(process.stdin)).trim()
+  if (token === '') throw new CommandFailure('there is no token on standard input, nor in MILLRACE_TOKEN')
   const settings = await settingsAt(flags)
   const entries = await entriesOf(settings)
   const account = new TokenBook(entries, true, { domain: settings.domain }).identify(token)

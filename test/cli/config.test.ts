@@ -30,6 +30,7 @@ describe('millrace config', () => {
       stderr: '',
     })
     assert.equal((await millrace(['start', '--all', '--check', '--config', path])).code, 0)
+    assert.equal((await millrace(['start', '--check', '--config', path])).code, 0)
     const wrong = await millrace(['start', 'wbe', '--check', '--config', path])
     assert.match(wrong.stderr, /has no tunnel "wbe": did you mean web\?/)
   })

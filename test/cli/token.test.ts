@@ -1,5 +1,6 @@
 /** Tokens from the command line, with a relay and an agent as processes. */
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -74,7 +75,10 @@ describe('millrace token', () => {
     const home = { XDG_STATE_HOME: join(folder, 'agent') }
     const login = await millrace(['login', wrong], home)
     assert.equal(login.code, 1)
-    assert.match(login.stderr, /not a pinned one/)
+    assert.match(login.stderr, /not a pinned one.*log in with a new enrolment/)
+    const nobody = made.stdout.trim().replace(/@[^#]*/, '@127.0.0.1:1')
+    assert.match((await millrace(['login', nobody], home)).stderr, /cannot connect to 127\.0\.0\.1:1 \(ECONNREFUSED\)/)
+    assert.match((await millrace(['login', '-'], home)).stderr, /there is no enrolment on standard input/)
     assert.deepEqual(
       [...relay.of('agent.connected'), ...relay.of('connection.refused', (l) => l['audit'] !== undefined)],
       [],
@@ -116,8 +120,20 @@ describe('millrace token', () => {
     assert.match(elsewhere.stderr, /does not allow agents from there/)
     assert.match(stranger.stderr, /does not know this token/)
     assert.match(fixed.stderr, /relay\.yaml: take it out there/)
-    assert.match(twice.stderr, /there is a token with this name already/)
-    assert.match(bad.stderr, /not an IP network/)
+    assert.match(twice.stderr, /^millrace: --name: there is a token with this name already\n$/)
+    assert.match(bad.stderr, /^millrace: --network: not an IP network/)
+    const json = JSON.parse((await millrace(['token', 'list', '--json', ...place])).stdout) as unknown
+    assert.deepEqual(json, [
+      { name: 'fixed', state: 'disabled', sha256: 'ab'.repeat(32) },
+      {
+        name: 'b',
+        state: 'valid',
+        sha256: createHash('sha256').update(token).digest('hex'),
+        networks: ['192.0.2.0/24'],
+        expires: '2090-01-01T00:00:00.000Z',
+      },
+    ])
+    assert.match((await millrace(['token', 'check', ...place])).stderr, /there is no token on standard input/)
     assert.equal((await millrace(['token', 'revoke', 'b', ...place])).code, 0)
     assert.equal((await millrace(['token', 'list', ...place])).stdout, 'fixed  disabled\n')
   })
