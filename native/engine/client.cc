@@ -6,8 +6,8 @@ namespace millrace {
 
 namespace {
 
-bool has_payload(const EventRecord& record) {
-  return (record.type == EventType::Read || record.type == EventType::Secured) && record.values[0] > 0;
+bool carries_bytes(const EventRecord& record) {
+  return has_payload(record.type) && record.values[0] > 0;
 }
 
 }  // namespace
@@ -21,7 +21,7 @@ void Client::push(const EventRecord& record, std::vector<uint8_t> payload) {
     return;
   }
   records_.push_back(record);
-  if (has_payload(record)) payloads_.push_back(std::move(payload));
+  if (carries_bytes(record)) payloads_.push_back(std::move(payload));
   backlog_.store(records_.size(), std::memory_order_relaxed);
 }
 
@@ -43,7 +43,7 @@ size_t Client::drain(EventRecord* records, size_t capacity, uint8_t* arena, size
   size_t used = 0;
   while (count < capacity && !records_.empty()) {
     const EventRecord& record = records_.front();
-    if (has_payload(record)) {
+    if (carries_bytes(record)) {
       const std::vector<uint8_t>& payload = payloads_.front();
       if (payload.size() > arena_size - used) break;
       std::memcpy(arena + used, payload.data(), payload.size());

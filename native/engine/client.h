@@ -28,7 +28,14 @@ enum class EventType : uint32_t {
   Gone = 9,         // id: closed after destroy(), or code = errno when the engine gave it up on its own
   Secured = 10,     // id, code = TlsFault, values = payload bytes, alert, 1 when resumed, errno. The payload: server name,
                     // application protocol, version and cipher, a line each; or the sentence of the fault
+  LaneOpened = 11,  // id, values = payload bytes, the visit's number: a visit has begun on a lane, with what its OPEN carries
+  LaneFree = 12,    // id, values[1] = the visit's number: that visit is over at both ends
 };
+
+// Whether values[0] is the size of a payload that comes with it.
+constexpr bool has_payload(EventType type) {
+  return type == EventType::Read || type == EventType::Secured || type == EventType::LaneOpened;
+}
 
 enum class ReadStatus : uint32_t { Data = 0, Ended = 1, TimedOut = 2, Reset = 3 };
 
@@ -79,7 +86,7 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Worker side. `payload` belongs to Read and Secured events, whose values[0] is its size.
+  // Worker side.
   void push(const EventRecord& record, std::vector<uint8_t> payload = {});
   // True when the doorbell was called.
   bool ring();

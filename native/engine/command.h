@@ -52,6 +52,16 @@ struct SecureCommand {
   EndpointId id;
   std::unique_ptr<SecureSpec> spec;
 };
+struct LaneCommand {
+  EndpointId id;
+  LaneRole role;
+  std::vector<uint8_t> head;
+};
+// Ends a lane's visit that is in no join.
+struct LeaveCommand {
+  EndpointId id;
+  bool reset;
+};
 // Ends the join whose first endpoint this is.
 struct AbortCommand {
   EndpointId id;
@@ -117,9 +127,9 @@ struct PublishCommand {
 struct StopCommand {};
 
 using Command = std::variant<DialCommand, JoinToCommand, AdoptCommand, ReadCommand, WriteCommand, FlushCommand, DestroyCommand,
-                             ReleaseCommand, SecureCommand, AbortCommand, FinishCommand, JoinCommand, AwaitCommand, FetchCommand,
-                             std::unique_ptr<DeliverCommand>, ListenCommand, UnlistenCommand, DetachCommand, PublishCommand,
-                             StopCommand>;
+                             ReleaseCommand, SecureCommand, LaneCommand, LeaveCommand, AbortCommand, FinishCommand, JoinCommand,
+                             AwaitCommand, FetchCommand, std::unique_ptr<DeliverCommand>, ListenCommand, UnlistenCommand,
+                             DetachCommand, PublishCommand, StopCommand>;
 
 // Worker to worker: the endpoint (null when it is gone), its join, and the commands for it that had already arrived.
 struct DeliverCommand {

@@ -33,9 +33,18 @@ Direction::~Direction() { drop(); }
 
 void Direction::kill() {
   settle();
+  hand_over();
   in_flight_ = 0;
   set_streaming(false);
   drop();
+}
+
+// A frame that has begun must be whole, whatever becomes of the visit.
+void Direction::hand_over() {
+  LaneLayer* const lane = sink_.socket.lane();
+  if (lane == nullptr || lane->owed() == 0) return;
+  if (pending_ > 0 && !take_pending()) return;
+  if (sink_.socket.queued() == 0) lane->complete(kept_.bytes());
 }
 
 void Direction::drop() {
@@ -99,8 +108,8 @@ void Direction::count_caller_bytes(uint64_t bytes) {
 
 Direction::Outcome Direction::end(bool fin, bool last) {
   // The close would send the FIN, but nothing before it.
-  if (fin && (!last || sink_.socket.encrypted())) {
-    const Io io = sink_.socket.shutdown_write();
+  if (fin && (!last || sink_.socket.encrypted() || sink_.socket.lane())) {
+    const Io io = sink_.socket.end();
     if (io == Io::Failed) return Outcome::SinkFailed;
     if (io != Io::Progress) return blocked();
   }
@@ -163,7 +172,7 @@ Direction::Outcome Direction::run(bool last) {
     if (io == Io::Ended) note_end();
     // A failure may be the sink's, met while forwarding what had just been read.
     if (io == Io::Failed) {
-      if (sink_.socket.error() != 0) return Outcome::SinkFailed;
+      if (sink_.socket.failure() != 0) return Outcome::SinkFailed;
       source_failed_ = true;
     }
   }
@@ -185,7 +194,7 @@ Io Direction::flush_unsent() {
 }
 
 Io Direction::flush() {
-  if (sink_.socket.unsent()) {
+  if (sink_.socket.unsent() && !merges()) {
     if (const Io io = flush_unsent(); io != Io::Progress) return io;
   }
   if (sink_.socket.queued() > 0) {
@@ -202,27 +211,45 @@ Io Direction::flush() {
     kept_.consume(n);
     count(n, false);
   }
-  return sink_.socket.unsent() ? flush_unsent() : flush_pipe();
+  return sink_.socket.unsent_ciphertext() ? flush_unsent() : flush_pipe();
+}
+
+// What a lane says before its visitor's first bytes waits for these, when they are there.
+bool Direction::merges() const {
+  const LaneLayer* const lane = sink_.socket.lane();
+  return lane != nullptr && !sink_.socket.unsent_ciphertext() && lane->can_merge() && sink_.socket.queued() == 0 &&
+         pending_ == 0 && !source_ended_ && !source_failed_ && !caller_driven_ && !rate_ &&
+         (!kept_.empty() || (remaining_ > 0 && source_.socket.readable()));
 }
 
 Io Direction::flush_pipe() {
   while (pending_ > 0) {
     size_t n = 0;
+    LaneLayer* const lane = sink_.socket.lane();
+    if (lane != nullptr) {
+      if (const Io io = lane->begin_splice(sink_.socket, pending_); io != Io::Progress) return io;
+    }
     const Io io = sink_.socket.splice_from(pipe_, pending_, n);
     if (io == Io::Unsupported) return leave_splice() ? flush() : Io::Failed;
     if (io != Io::Progress) return io;
+    if (lane != nullptr) lane->note_spliced_out(n);
     pending_ -= n;
     count(n, true);
   }
   return Io::Progress;
 }
 
-// Takes back what is in the pipe, as this sink can't be spliced to. False when that fails: the bytes are lost, and what
-// comes behind them must not be delivered.
+// This sink can't be spliced to.
 bool Direction::leave_splice() {
   worker_.stats.count(Fallback::Unsupported);
   splice_off_ = true;
   set_splicing(false);
+  return take_pending();
+}
+
+// Takes back what is in the pipe. False when that fails: the bytes are lost, and what comes behind them must not be
+// delivered.
+bool Direction::take_pending() {
   std::vector<uint8_t> held(pending_);
   size_t taken = 0;
   while (taken < pending_) {

@@ -85,6 +85,9 @@ class Direction {
   void demote();
   void set_splicing(bool on);
   bool leave_splice();
+  bool take_pending();
+  void hand_over();
+  bool merges() const;
   void count(uint64_t bytes, bool by_splice);
   void settle();
   void note_taken();

@@ -125,10 +125,19 @@ Io Direction::fill(uint64_t want, uint64_t& filled) {
 
 Io Direction::fill_pipe(uint64_t want, uint64_t& filled) {
   size_t n = 0;
-  const size_t length = std::min<uint64_t>(want, pipe_.capacity);
+  uint64_t limit = want;
+  if (LaneLayer* const lane = source_.socket.lane()) {
+    // What it has already read is to be received, and so is its end.
+    const Io io = lane->prepare_splice(source_.socket, limit);
+    if (io == Io::Unsupported) return forward(want, filled);
+    if (io != Io::Progress) return io;
+  }
+  if (sink_.socket.lane() != nullptr) limit = std::min<uint64_t>(limit, LaneFrame::kMaxData);
+  const size_t length = std::min({limit, want, uint64_t{pipe_.capacity}});
   const Io io = source_.socket.splice_to(pipe_, length, n);
   switch (io) {
     case Io::Progress:
+      if (LaneLayer* const lane = source_.socket.lane()) lane->note_spliced_in(n);
       pending_ = n;
       filled = n;
       suspicions_ = 0;
@@ -160,14 +169,14 @@ Io Direction::fill_pipe(uint64_t want, uint64_t& filled) {
 Io Direction::forward(uint64_t want, uint64_t& filled) {
   size_t n = 0;
   uint8_t* const buffer = worker_.buffer.data();
-  const size_t room = sink_.socket.encrypted() ? TlsScratch::kPlaintext : worker_.buffer.size();
+  const size_t room = sink_.socket.encrypted() ? TlsScratch::kPlaintext - LaneLayer::kRoom : worker_.buffer.size();
   const Io io = source_.socket.receive(buffer, std::min<uint64_t>(want, room), n);
   if (io != Io::Progress) return io;
   filled = n;
   size_t sent = 0;
   while (sent < n) {
     size_t m = 0;
-    const Io out = sink_.socket.send(buffer + sent, n - sent, m);
+    const Io out = sink_.socket.send_roomy(buffer + sent, n - sent, m);
     if (out == Io::Failed) return Io::Failed;
     if (out != Io::Progress) break;
     sent += m;

@@ -49,6 +49,9 @@ void Endpoint::on_ready(uint32_t events) {
     case Stage::Joined:
       socket.note(events);
       return worker_->enqueue(*join_);
+    case Stage::Settling:
+      socket.note(events);
+      return settle();
     case Stage::Closing:
       socket.note(events);
       return step_close();
@@ -76,6 +79,8 @@ void Endpoint::on_timer(Millis now) {
       if (read_max_ == 0) return;
       read_max_ = 0;
       return emit(EventType::Read, static_cast<uint32_t>(ReadStatus::TimedOut));
+    case Stage::Settling:
+      return settle_due();
     case Stage::Closing:
       return gone(0);
     case Stage::Closed:
@@ -128,6 +133,7 @@ void Endpoint::finish_connect(uint32_t events) {
 void Endpoint::request_read(size_t max, Millis deadline) {
   // Once it is closing, the deadline is that of the close.
   if (stage_ != Stage::Open && stage_ != Stage::Joined) return;
+  if (socket.lane() && !socket.lane()->active()) return;
   read_max_ = std::clamp<size_t>(max, 1, kMaxRead);
   deadline_ = deadline;
   worker_->wheel.cancel(timer_);
@@ -136,7 +142,9 @@ void Endpoint::request_read(size_t max, Millis deadline) {
 }
 
 void Endpoint::write(std::span<const uint8_t> bytes) {
-  if (socket.error() != 0 || stage_ == Stage::Closing || stage_ == Stage::Closed) return;
+  if (socket.failure() != 0 || stage_ == Stage::Settling || stage_ == Stage::Closing || stage_ == Stage::Closed) return;
+  // Nothing that is written between visits may reach the next one.
+  if (socket.lane() && !socket.lane()->active()) return;
   if (!socket.waiting() && socket.writable()) {
     while (!bytes.empty()) {
       size_t n = 0;
@@ -183,13 +191,14 @@ void Endpoint::request_release() {
 }
 
 void Endpoint::serve() {
+  if (stage_ == Stage::Open && socket.lane() && !socket.lane()->active()) return serve_lane();
   serve_writes();
   serve_read();
   if (stage_ != Stage::Open) return;
   // The descriptor of a broken connection has told its error to us: whoever got it would see an orderly end.
   if (release_asked_ && socket.error() != 0) return gone(socket.error());
   // What its peer sends and gets would be ciphertext to whoever has it.
-  if (release_asked_ && socket.encrypted()) return gone(EINVAL, true);
+  if (release_asked_ && (socket.encrypted() || socket.lane())) return gone(EINVAL, true);
   if (release_asked_ && socket.queued() == 0) {
     // Its events would still come here: it can't be given away.
     if (const int error = worker_->unwatch(socket.fd()); error != 0) return gone(error, true);
@@ -240,9 +249,9 @@ void Endpoint::serve_read() {
 }
 
 void Endpoint::report_end() {
-  if (socket.error() != 0 && !reset_reported_) {
+  if (socket.failure() != 0 && !reset_reported_) {
     reset_reported_ = true;
-    emit(EventType::PeerEnded, static_cast<uint32_t>(socket.error()));
+    emit(EventType::PeerEnded, static_cast<uint32_t>(socket.failure()));
   } else if (socket.peer_ended() && !fin_reported_ && !reset_reported_) {
     fin_reported_ = true;
     emit(EventType::PeerEnded, 0);
@@ -252,8 +261,14 @@ void Endpoint::report_end() {
 void Endpoint::destroy(bool reset, int error) {
   if (stage_ == Stage::Closed) return;
   // The join refers to both of its endpoints: only it can end them.
-  if (join_) return join_->abort(EndReason::Aborted);
-  if (stage_ == Stage::Waiting && dialed_ != 0) return worker_->cancel_dial(*this, EndReason::Aborted, 0);
+  if (join_) join_->abort(EndReason::Aborted);
+  else if (stage_ == Stage::Waiting && dialed_ != 0) worker_->cancel_dial(*this, EndReason::Aborted, 0);
+  else return end(reset, error);
+  // A lane outlives its joins.
+  if (socket.lane() && stage_ != Stage::Closed) end(reset, error);
+}
+
+void Endpoint::end(bool reset, int error) {
   if (stage_ == Stage::Closing && !reset) return;
   if (!reset && error == 0 && (stage_ == Stage::Open || stage_ == Stage::Waiting)) return linger();
   gone(error, reset);

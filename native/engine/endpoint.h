@@ -33,6 +33,7 @@ class Endpoint final : public Pollable, public TimerTarget {
     Securing,  // in a TLS handshake
     Waiting,  // for the other side of its join, on its way from another worker or still connecting
     Joined,
+    Settling,  // a lane whose visit is given up: until both ends have said its end
     Closing,  // sending its last bytes, then FIN, then discarding what the peer still sends
     Closed,   // no descriptor any more; freed at the end of the turn
   };
@@ -42,6 +43,8 @@ class Endpoint final : public Pollable, public TimerTarget {
   static constexpr Millis kLingerFlush = 5000;
   static constexpr Millis kLingerDrain = 2000;
   static constexpr size_t kLingerBytes = 64 << 10;
+  // docs/protocol.md: laneSettleMs.
+  static constexpr Millis kLaneSettle = 10'000;
 
   Endpoint(EndpointId id, std::shared_ptr<Client> client, const Syscalls& sys, int fd, bool tcp, Stage stage)
       : socket(sys, fd, tcp), id_(id), client_(std::move(client)), timer_(*this), stage_(stage) {}
@@ -78,6 +81,17 @@ class Endpoint final : public Pollable, public TimerTarget {
   void request_secure(std::unique_ptr<SecureSpec> spec);
   // One step of it, which may cost as much as hundreds of visits of a join.
   void step_secure();
+  // Makes it a lane; `head` has already been read of it. From then on a LaneOpened event tells of each visit that its peer
+  // begins, LaneFree of the end of each, and Gone of its own.
+  void request_lane(LaneRole role, std::span<const uint8_t> head);
+  // A lane that can be side of a join: with a visit, or at the end that opens one with `open`.
+  bool ready_to_join(bool open) const { return !socket.lane() || socket.lane()->active() != (open && opens_visits()); }
+  bool opens_visits() const { return socket.lane() && socket.lane()->role() == LaneRole::Opens; }
+  // Ends a visit, whose lane goes on, as settle() sees to; false when this is no lane. Not orderly: by RESET.
+  bool leave_visit(bool orderly, LaneReset reason = LaneReset::Connection);
+  void settle();
+  // Its join can't begin: resets a visitor, and leaves a lane as it was.
+  void turn_away(LaneReset reason);
   // As SecureSpec.
   bool resets_when_truncated() const { return resets_when_truncated_; }
   // `errno` other than 0: the engine gives the endpoint up on its own.
@@ -109,12 +123,17 @@ class Endpoint final : public Pollable, public TimerTarget {
   void secured();
   void refuse_secure(const TlsError& error, bool reset);
   void leave_secure();
+  void serve_lane();
+  void free_lane();
   void finish_connect(uint32_t events);
   void begin_join(uint32_t events);
   void serve_read();
   void serve_writes();
   void report_end();
   void step_close();
+  void end(bool reset, int error);
+  void settle_due();
+  void insist();
   void gone(int error, bool reset = false);
   void rearm();
   void emit(EventType type, uint32_t code, uint64_t value = 0, std::vector<uint8_t> payload = {});

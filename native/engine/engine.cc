@@ -145,6 +145,12 @@ void Engine::secure(EndpointId id, std::unique_ptr<SecureSpec> spec, Millis time
   post(id, SecureCommand{id, std::move(spec)});
 }
 
+void Engine::lane(EndpointId id, LaneRole role, std::vector<uint8_t> head) {
+  post(id, LaneCommand{id, role, std::move(head)});
+}
+
+void Engine::leave(EndpointId id, bool reset) { post(id, LeaveCommand{id, reset}); }
+
 void Engine::join(std::unique_ptr<JoinSpec> spec) {
   const EndpointId a = spec->a;
   const EndpointId b = spec->b;

@@ -83,6 +83,10 @@ class Engine {
   void release(EndpointId id);
   // Ends in one Secured event, or in Gone when it has come to its end before. `timeout` is from now.
   void secure(EndpointId id, std::unique_ptr<SecureSpec> spec, Millis timeout);
+  // As Endpoint::request_lane().
+  void lane(EndpointId id, LaneRole role, std::vector<uint8_t> head);
+  // Ends the visit of a lane that is in no join; `reset`: by RESET, else by END.
+  void leave(EndpointId id, bool reset);
   // Ends in exactly one JoinEnded event, whatever becomes of the endpoints.
   void join(std::unique_ptr<JoinSpec> spec);
   // The same, once a connection to `address` is there, which becomes side b (`spec.b` is set here).

@@ -13,6 +13,7 @@ class HeldBytes {
  public:
   size_t size() const { return block_ ? block_->bytes.size() - block_->offset : 0; }
   bool empty() const { return !block_; }
+  std::span<const uint8_t> bytes() const { return block_ ? std::span(data(), size()) : std::span<const uint8_t>(); }
   // Of what is left; only while something is.
   const uint8_t* data() const { return block_->bytes.data() + block_->offset; }
 

@@ -76,13 +76,14 @@ bool Join::run() {
     if (ended_) return false;
   }
   flush_replies();
+  watch_lanes();
   bool again = false;
   if (failed_ == nullptr) {
     again = step(a_to_b_);
     if (failed_ == nullptr) again |= step(b_to_a_);
     // A failure of a side that neither direction had cause to touch.
-    if (failed_ == nullptr && a_.socket.error() != 0) side_failed(a_);
-    if (failed_ == nullptr && b_.socket.error() != 0) side_failed(b_);
+    if (failed_ == nullptr && a_.socket.failure() != 0) side_failed(a_);
+    if (failed_ == nullptr && b_.socket.failure() != 0) side_failed(b_);
   }
   if (failed_ != nullptr) {
     run_reset();
@@ -102,7 +103,16 @@ void Join::flush_replies() {
   for (Endpoint* side : {&a_, &b_}) {
     size_t n = 0;
     // What one that has failed has got is counted already.
-    if (side != failed_ && side->socket.unsent() && side->socket.writable()) side->socket.flush_unsent(n);
+    if (side != failed_ && side->socket.unsent_ciphertext() && side->socket.writable()) {
+      side->socket.tls()->flush(side->socket, n);
+    }
+  }
+}
+
+// Nobody reads a lane behind its visitor's end, where a RESET may still come.
+void Join::watch_lanes() {
+  for (Endpoint* side : {&a_, &b_}) {
+    if (LaneLayer* const lane = side->socket.lane()) lane->watch(side->socket, worker_.buffer);
   }
 }
 
@@ -155,11 +165,11 @@ void Join::run_reset() {
         break;
     }
   }
-  if (other.socket.error() != 0 || other.socket.drained() || worker_.now >= reset_deadline_) end_failed();
+  if (other.socket.failure() != 0 || other.socket.drained() || worker_.now >= reset_deadline_) end_failed();
 }
 
 void Join::end_failed() {
-  const int error = failed_->socket.error();
+  const int error = failed_->socket.failure();
   if (error == 0 && failed_->socket.truncated()) return end(EndReason::Truncated);
   end(is_reset(error) ? EndReason::Reset : EndReason::Error, error);
 }
@@ -237,7 +247,9 @@ void Join::end(EndReason reason, int error) {
     // A side that may still be sending, or has yet to be told the end, gets an orderly close; the others have sent their
     // FIN.
     for (Endpoint* side : {&a_, &b_}) {
-      if ((side == &a_ ? a_to_b_ : b_to_a_).abandons_source() || side->socket.owes_close()) {
+      if (side->leave_visit(true)) {
+        --closed;
+      } else if ((side == &a_ ? a_to_b_ : b_to_a_).abandons_source() || side->socket.owes_close()) {
         side->linger();
         --closed;
       } else {
@@ -246,11 +258,17 @@ void Join::end(EndReason reason, int error) {
     }
   } else {
     // Both learn of it by RST: also the failed side, which may have failed for the system's reasons, not for its own.
-    a_.close_now(true);
-    b_.close_now(true);
+    const auto why = reason == EndReason::Reset ? LaneReset::Connection : LaneReset::GivenUp;
+    for (Endpoint* side : {&a_, &b_}) {
+      if (side->leave_visit(false, why)) --closed;
+      else side->close_now(true);
+    }
   }
   worker_.remove(*this);
+  Endpoint* const sides[] = {&a_, &b_};
   report(worker_, frame_, reason, error, &a_to_b_, &b_to_a_, worker_.now - started_, closed);
+  // What comes of the lane now is another visit's.
+  for (Endpoint* side : sides) side->settle();
 }
 
 }  // namespace millrace

@@ -30,6 +30,7 @@ struct JoinSpec : JoinFrame {
   Mode mode = Mode::Adaptive;
   DirectionSpec a_to_b;
   DirectionSpec b_to_a;
+  std::vector<uint8_t> open;  // what the OPEN carries that begins the visit, where a side is a lane that opens visits
 };
 
 // Reports the end of a join that never began, and with it that of `closed` endpoints.
@@ -69,6 +70,7 @@ class Join final : public TimerTarget {
   void note_paths();
   bool truncated() const { return a_to_b_.truncated() || b_to_a_.truncated(); }
   void flush_replies();
+  void watch_lanes();
   bool owes_options() const { return a_.owes_options() || b_.owes_options(); }
   void end(EndReason reason, int error = 0);
   void end_failed();

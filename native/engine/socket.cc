@@ -25,12 +25,33 @@ void Socket::note(uint32_t events) {
   }
 }
 
+void Socket::frame(std::unique_ptr<LaneLayer> lane) {
+  lane_ = std::move(lane);
+  lane_->queue(queue_.bytes());
+  queue_.clear();
+}
+
 Io Socket::receive(void* buffer, size_t length, size_t& moved) {
-  return tls_ ? tls_->receive(*this, buffer, length, moved) : receive_raw(buffer, length, moved);
+  if (lane_) return lane_->receive(*this, static_cast<uint8_t*>(buffer), length, moved);
+  return receive_carried(buffer, length, moved);
 }
 
 Io Socket::send(const void* bytes, size_t length, size_t& moved) {
-  return tls_ ? tls_->send(*this, bytes, length, moved) : send_raw(bytes, length, moved);
+  if (lane_) return lane_->send(*this, static_cast<const uint8_t*>(bytes), length, moved);
+  return send_carried(bytes, length, moved, {});
+}
+
+Io Socket::send_roomy(uint8_t* bytes, size_t length, size_t& moved) {
+  return lane_ ? lane_->send_roomy(*this, bytes, length, moved) : send_carried(bytes, length, moved, {});
+}
+
+Io Socket::receive_carried(void* buffer, size_t length, size_t& moved) {
+  return tls_ ? tls_->receive(*this, buffer, length, moved) : receive_raw(buffer, length, moved);
+}
+
+Io Socket::send_carried(const void* bytes, size_t length, size_t& moved, SendHow how) {
+  if (tls_) return tls_->send(*this, bytes, length, moved, how.uncounted);
+  return send_raw(bytes, length, moved, how.more);
 }
 
 Io Socket::receive_raw(void* buffer, size_t length, size_t& moved) {
@@ -50,9 +71,10 @@ Io Socket::receive_raw(void* buffer, size_t length, size_t& moved) {
   return Io::Failed;
 }
 
-Io Socket::send_raw(const void* bytes, size_t length, size_t& moved) {
+Io Socket::send_raw(const void* bytes, size_t length, size_t& moved, bool more) {
   if (error_ != 0) return Io::Failed;
-  const ssize_t n = uninterrupted([&] { return sys_.send(fd_, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL); });
+  const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+  const ssize_t n = uninterrupted([&] { return sys_.send(fd_, bytes, length, flags); });
   if (n > 0) {
     moved = static_cast<size_t>(n);
     return Io::Progress;
@@ -115,8 +137,8 @@ Io Socket::flush(size_t& moved) {
     queue_.consume(n);
     moved += n;
   }
-  size_t ciphertext = 0;
-  return flush_unsent(ciphertext);
+  size_t unsent = 0;
+  return flush_unsent(unsent);
 }
 
 void Socket::limit_unsent(size_t bytes) {
@@ -137,6 +159,7 @@ Io Socket::shutdown_write() {
 }
 
 bool Socket::drained() const {
+  if (lane_) return true;
   if (unsent()) return false;
   if (!tcp_) return true;
   // A kernel that doesn't tell may still have some.

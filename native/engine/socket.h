@@ -2,15 +2,17 @@
 // it. Alternatives would be libuv handles (bytes on the JavaScript thread) or io_uring (its splice goes to helper
 // threads, and container profiles block it). The price of edge triggering is that readiness must be remembered here,
 // and may be forgotten only on an unambiguous sign that the kernel has nothing more. Once it is encrypted, what it takes
-// and gives is plaintext, and nothing can be spliced.
+// and gives is plaintext, and nothing can be spliced; once it is a lane, that of its visitor.
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 
 #include "held_bytes.h"
+#include "lane_layer.h"
 #include "pipe_pool.h"
 #include "syscalls.h"
 #include "tls_layer.h"
@@ -23,6 +25,12 @@ enum class Io : uint8_t {
   Ended,        // the peer's FIN
   Failed,       // error() says why
   Unsupported,  // splice only: not on this socket; nothing was moved
+};
+
+// How bytes are sent that aren't a visitor's, or not only.
+struct SendHow {
+  size_t uncounted = 0;  // the first so many are nobody's payload
+  bool more = false;     // others follow at once (MSG_MORE)
 };
 
 class Socket {
@@ -38,11 +46,13 @@ class Socket {
 
   int fd() const { return fd_; }
   bool tcp() const { return tcp_; }
-  bool readable() const { return readable_ || (tls_ && tls_->readable()); }
+  bool readable() const { return readable_carried() || (lane_ && lane_->readable()); }
   bool writable() const { return writable_; }
   // errno of the failure, 0 while there is none. What the kernel received before it stays readable (receive first
   // returns that, then Failed).
   int error() const { return error_; }
+  // The same of the visit that a lane carries, which can fail although the lane does not.
+  int failure() const { return error_ == 0 && lane_ && lane_->was_reset() ? ECONNRESET : error_; }
   // RDHUP or HUP was seen: the peer has sent its FIN, or is gone; bytes may still be unread.
   bool peer_ended() const { return peer_ended_; }
   // MSG_OOB was seen. From then on splice must not be used: at the mark it reports EAGAIN for ever and, behind a FIN,
@@ -61,13 +71,19 @@ class Socket {
   void encrypt(std::unique_ptr<TlsLayer> tls) { tls_ = std::move(tls); }
   bool encrypted() const { return tls_ != nullptr; }
   TlsLayer* tls() const { return tls_.get(); }
+  // From now on it carries visitors in frames. What has been queued leaves before them.
+  void frame(std::unique_ptr<LaneLayer> lane);
+  LaneLayer* lane() const { return lane_.get(); }
   // The peer ended without close_notify.
-  bool truncated() const { return tls_ && tls_->truncated(); }
+  bool truncated() const { return tls_ && !lane_ && tls_->truncated(); }
   // Its end must be told before it is closed.
   bool owes_close() const { return tls_ && !tls_->said_close(); }
 
+  // On a lane `buffer` has LaneLayer::kRoom in front of it.
   Io receive(void* buffer, size_t length, size_t& moved);
   Io send(const void* bytes, size_t length, size_t& moved);
+  // The same where LaneLayer::kRoom in front of `bytes` may be written over.
+  Io send_roomy(uint8_t* bytes, size_t length, size_t& moved);
   // `pipe` must be empty, as EAGAIN could else mean either end. Blocked and Ended are hints only: receive() confirms.
   Io splice_to(Pipe& pipe, size_t length, size_t& moved);
   // `length` must be exactly what the pipe holds: more stalls 200 ms when it holds 16 buffers.
@@ -76,21 +92,27 @@ class Socket {
   // Bytes that wait to be sent before anything else.
   size_t queued() const { return queue_.size(); }
   void queue(std::span<const uint8_t> bytes) { queue_.append(bytes); }
-  // Of what was sent, some is ciphertext that the kernel has not taken.
-  bool unsent() const { return tls_ && tls_->unsent(); }
+  std::span<const uint8_t> queue() const { return queue_.bytes(); }
+  void drop_queue() { queue_.clear(); }
+  // Of what was sent, some is ciphertext or a lane's frame that the kernel has not taken.
+  bool unsent() const { return unsent_ciphertext() || (lane_ && lane_->unsent()); }
+  bool unsent_ciphertext() const { return tls_ && tls_->unsent(); }
   bool waiting() const { return !queue_.empty() || unsent(); }
   // Sends from the queue; Progress when nothing is waiting. `moved` counts also when Blocked.
   Io flush(size_t& moved);
   // The same of what is unsent.
-  Io flush_unsent(size_t& moved) { return tls_ ? tls_->flush(*this, moved) : Io::Progress; }
+  Io flush_unsent(size_t& moved) { return lane_ ? lane_->flush(*this, false, moved) : flush_carried(moved); }
   // Receives what nobody will look at.
   Io discard(void* buffer, size_t length, size_t& moved) { return receive_raw(buffer, length, moved); }
 
   // How many bytes the kernel may hold that are not sent yet before the socket counts as full (TCP_NOTSENT_LOWAT, tcp(7)).
   void limit_unsent(size_t bytes);
+  // Ends what is carried: FIN, as shutdown_write(), or a lane's END.
+  Io end() { return lane_ ? lane_->end(*this) : shutdown_write(); }
   // Sends FIN, and the close_notify before it: Blocked until that is out. What is queued must be.
   Io shutdown_write();
-  // True when the peer's kernel has acknowledged everything sent (unix sockets: always).
+  // True when the peer's kernel has acknowledged everything sent (unix sockets and lanes, whose RESET overtakes nothing:
+  // always).
   bool drained() const;
   void close();
   // Closes with RST (TCP); the bytes that the kernel still held for the peer are lost.
@@ -103,10 +125,16 @@ class Socket {
   }
 
  private:
+  friend class LaneLayer;
   friend class TlsLayer;
+  // What a lane's frames go through: TLS, or the socket itself.
+  bool readable_carried() const { return readable_ || (tls_ && tls_->readable()); }
+  Io receive_carried(void* buffer, size_t length, size_t& moved);
+  Io send_carried(const void* bytes, size_t length, size_t& moved, SendHow how);
+  Io flush_carried(size_t& moved) { return tls_ ? tls_->flush(*this, moved) : Io::Progress; }
   bool readable_raw() const { return readable_; }
   Io receive_raw(void* buffer, size_t length, size_t& moved);
-  Io send_raw(const void* bytes, size_t length, size_t& moved);
+  Io send_raw(const void* bytes, size_t length, size_t& moved, bool more = false);
 
   const Syscalls& sys_;
   int fd_;
@@ -120,6 +148,7 @@ class Socket {
   bool hinted_ = false;
   HeldBytes queue_;
   std::unique_ptr<TlsLayer> tls_;
+  std::unique_ptr<LaneLayer> lane_;
 };
 
 // TCP_NODELAY, and set_long_options. Accepted sockets inherit all of it from their listener. Best effort.

@@ -20,7 +20,7 @@ enum class Fallback : uint8_t {
   kCount,
 };
 
-// The order is that of src/dataplane/native/worker-rows.ts; docs/dataplane.md says what each means. All of them only
+// The order is that of src/dataplane/stats.ts; docs/dataplane.md says what each means. All of them only
 // grow, but for those called "now".
 enum class Stat : uint8_t {
   BytesSplice,  // what sinks have taken, by path
@@ -73,6 +73,9 @@ enum class Stat : uint8_t {
   HandshakesFailed,
   HandshakesRefused,  // too many were under way
   Truncated,          // TLS connections that ended without close_notify
+  LanesVisits,        // begun on lanes
+  LanesFaults,        // lanes closed as a frame didn't fit
+  LanesStuck,         // lanes closed as their peer did not end a visit
   kCount,
 };
 

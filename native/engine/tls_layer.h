@@ -43,8 +43,9 @@ class TlsLayer {
   // As the socket's own calls, whose work they do.
   Io handshake(Socket& socket);
   Io receive(Socket& socket, void* buffer, size_t length, size_t& moved);
-  // `moved` is what has become ciphertext; unsent() tells whether that is out.
-  Io send(Socket& socket, const void* bytes, size_t length, size_t& moved);
+  // `moved` is what has become ciphertext; unsent() tells whether that is out. The first `uncounted` bytes don't count as
+  // plaintext there.
+  Io send(Socket& socket, const void* bytes, size_t length, size_t& moved, size_t uncounted = 0);
   Io flush(Socket& socket, size_t& moved);
   // Says close_notify.
   Io close(Socket& socket);
@@ -68,7 +69,7 @@ class TlsLayer {
   void keep(const TlsInput& input, bool was_kept);
   // Sends it, and keeps what the kernel doesn't take.
   void put(Socket& socket, const TlsOutput& output);
-  void keep_records(uint64_t before);
+  void keep_records(uint64_t before, size_t uncounted);
   void fail(Socket& socket);
 
   std::unique_ptr<TlsStream> stream_;

@@ -33,8 +33,8 @@ Worker::Worker(EngineState& engine, uint32_t index)
       paced(engine.paced),
       engine_(engine),
       index_(index),
-      storage_(kBuffer) {
-  buffer = storage_;
+      storage_(LaneLayer::kRoom + kBuffer) {
+  buffer = std::span(storage_).subspan(LaneLayer::kRoom);
 }
 
 Worker::~Worker() {

@@ -124,6 +124,8 @@ class Worker {
   void handle(DestroyCommand& command);
   void handle(ReleaseCommand& command);
   void handle(SecureCommand& command);
+  void handle(LaneCommand& command);
+  void handle(LeaveCommand& command);
   void handle(AbortCommand& command);
   void handle(FinishCommand& command);
   void handle(JoinCommand& command);

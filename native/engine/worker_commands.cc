@@ -151,14 +151,14 @@ void Worker::begin_awaited(std::unique_ptr<JoinSpec> spec) {
 
 void Worker::refuse_join(std::unique_ptr<JoinSpec> spec, EndReason reason, int error) {
   auto parked = parked_.extract(spec->a);
-  if (Endpoint* a = find(spec->a)) {
-    if (a->dialed() == spec->b) a->forget_dial();
-    a->destroy(true);
-  }
+  Endpoint* const a = find(spec->a);
+  if (a && a->dialed() == spec->b) a->forget_dial();
+  if (a && !a->socket.lane()) a->destroy(true);
   if (spec->client->closed()) return;
   stats.add(Stat::JoinsBegun);
   // Side b is gone without an event of its own.
   report_unjoined(*this, *spec, reason, error, 1);
+  if (a && a->socket.lane()) a->turn_away(LaneReset::Unreachable);
   if (!parked) return;
   // Among them may be another join that was to have side a, which must come to its end as well.
   for (Command& waiting : parked.mapped()) dispatch(waiting);
@@ -204,6 +204,18 @@ void Worker::handle(SecureCommand& command) {
   if (Endpoint* endpoint = find(command.id)) endpoint->request_secure(std::move(command.spec));
 }
 
+void Worker::handle(LaneCommand& command) {
+  if (Endpoint* endpoint = find(command.id)) endpoint->request_lane(command.role, command.head);
+}
+
+void Worker::handle(LeaveCommand& command) {
+  Endpoint* const endpoint = find(command.id);
+  if (!endpoint || endpoint->stage() != Endpoint::Stage::Open || !endpoint->socket.lane()) return;
+  if (!endpoint->socket.lane()->active()) return;
+  endpoint->leave_visit(!command.reset, LaneReset::GivenUp);
+  endpoint->settle();
+}
+
 void Worker::handle(AbortCommand& command) {
   if (const auto found = joins_.find(command.id); found != joins_.end()) found->second->abort(EndReason::Aborted);
 }
@@ -222,20 +234,32 @@ void Worker::handle(AwaitCommand& command) {
 void Worker::begin(std::unique_ptr<JoinSpec> spec) {
   Endpoint* a = find(spec->a);
   Endpoint* b = find(spec->b);
-  const auto usable = [](const Endpoint* endpoint) {
-    return endpoint && (endpoint->stage() == Endpoint::Stage::Open ||
-                        (endpoint->stage() == Endpoint::Stage::Waiting && endpoint->dialed() == 0));
+  const bool opens = !spec->open.empty();
+  const auto usable = [opens](const Endpoint* endpoint) {
+    return endpoint && endpoint->ready_to_join(opens) &&
+           (endpoint->stage() == Endpoint::Stage::Open ||
+            (endpoint->stage() == Endpoint::Stage::Waiting && endpoint->dialed() == 0));
   };
   if (!usable(a) || !usable(b) || a == b) {
-    if (a) a->destroy(true);
-    if (b) b->destroy(true);
+    for (Endpoint* side : {a, b}) {
+      if (side && !side->socket.lane()) side->destroy(true);
+    }
     if (spec->client->closed()) return;
     stats.add(Stat::JoinsBegun);
-    return report_unjoined(*this, *spec, EndReason::Reset, ECONNRESET);
+    report_unjoined(*this, *spec, EndReason::Reset, ECONNRESET);
+    for (Endpoint* side : {a, b}) {
+      if (side && side->socket.lane()) side->turn_away(LaneReset::GivenUp);
+    }
+    return;
   }
   stats.add(Stat::JoinsBegun);
   stats.add(Stat::JoinsNow);
   const EndpointId key = spec->a;
+  for (Endpoint* side : {a, b}) {
+    if (!side->opens_visits()) continue;
+    side->socket.lane()->open(spec->open);
+    stats.add(Stat::LanesVisits);
+  }
   auto join = std::make_unique<Join>(*this, std::move(*spec), *a, *b);
   enqueue(*join);
   joins_[key] = std::move(join);

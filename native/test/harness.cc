@@ -9,8 +9,9 @@ namespace {
 
 std::string name(EventType type) {
   static const char* const names[] = {"?",         "Accepted", "Dialed",         "Read", "Flushed",
-                                      "PeerEnded", "JoinEnded", "Released", "ListenerClosed", "Gone", "Secured"};
-  return names[std::min<size_t>(static_cast<size_t>(type), 10)];
+                                      "PeerEnded", "JoinEnded", "Released", "ListenerClosed", "Gone",
+                                      "Secured",   "LaneOpened", "LaneFree"};
+  return names[std::min<size_t>(static_cast<size_t>(type), std::size(names) - 1)];
 }
 
 std::string name(Family family) { return family == Family::Tcp ? "tcp" : "unix"; }
@@ -26,7 +27,7 @@ uint32_t worker_count() {
 Inbox::Inbox()
     : client_(std::make_shared<Client>([this] {
         const std::lock_guard lock(mutex_);
-        rung_ = true;
+        ++rings_;
         changed_.notify_all();
       })) {}
 
@@ -36,10 +37,13 @@ void Inbox::drain() {
   for (;;) {
     const size_t count = client_->drain(records, std::size(records), arena.data(), arena.size());
     if (count == 0) return;
+    // It may be another thread that waits for one of them.
+    ++rings_;
+    changed_.notify_all();
     size_t used = 0;
     for (size_t i = 0; i < count; ++i) {
       Event event{records[i], {}};
-      if (event.record.type == EventType::Read || event.record.type == EventType::Secured) {
+      if (has_payload(event.record.type)) {
         const auto from = arena.begin() + static_cast<std::ptrdiff_t>(used);
         event.payload.assign(from, from + static_cast<std::ptrdiff_t>(event.record.values[0]));
         used += event.payload.size();
@@ -57,30 +61,31 @@ std::deque<Event>::iterator Inbox::find(EventType type, double id) {
 
 Event Inbox::expect(EventType type, double id) {
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  std::unique_lock lock(mutex_);
   for (;;) {
     drain();
+    const uint64_t seen_rings = rings_;
     if (const auto found = find(type, id); found != events_.end()) {
       Event event = std::move(*found);
       events_.erase(found);
       return event;
     }
-    std::unique_lock lock(mutex_);
-    if (!changed_.wait_until(lock, deadline, [this] { return rung_; })) {
-      lock.unlock();
+    if (!changed_.wait_until(lock, deadline, [&] { return rings_ != seen_rings; })) {
       std::string seen;
       for (const Event& event : events_) seen += " " + name(event.record.type);
       FAIL("no ", name(type), " event; there are:", seen);
     }
-    rung_ = false;
   }
 }
 
 bool Inbox::has(EventType type, double id) {
+  const std::lock_guard lock(mutex_);
   drain();
   return find(type, id) != events_.end();
 }
 
 size_t Inbox::count(EventType type) {
+  const std::lock_guard lock(mutex_);
   drain();
   return static_cast<size_t>(
       std::count_if(events_.begin(), events_.end(), [type](const Event& event) { return event.record.type == type; }));
@@ -122,6 +127,7 @@ std::unique_ptr<JoinSpec> Harness::make_spec(Joined& joined, Plan plan) {
   spec->limits = plan.limits;
   spec->a_to_b = std::move(plan.a_to_b);
   spec->b_to_a = std::move(plan.b_to_a);
+  spec->open = std::move(plan.open);
   return spec;
 }
 

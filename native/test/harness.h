@@ -24,7 +24,7 @@ struct Event {
   EndpointId id() const { return static_cast<EndpointId>(record.id); }
 };
 
-// A client that keeps what it is told.
+// A client that keeps what it is told; several threads may wait for what they want of it.
 class Inbox {
  public:
   Inbox();
@@ -45,7 +45,7 @@ class Inbox {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool rung_ = false;
+  uint64_t rings_ = 0;
   std::deque<Event> events_;
   std::shared_ptr<Client> client_;
 };
@@ -59,6 +59,7 @@ struct Plan {
   DirectionSpec a_to_b{};
   DirectionSpec b_to_a{};
   int buffers = 0;
+  Bytes open{};  // as JoinSpec
 };
 
 // A join as its peers see it: `a` and `b` are their sockets.

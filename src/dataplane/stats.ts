@@ -93,6 +93,15 @@ export interface WorkerStats {
   }
   /** TLS connections that their peers ended without close_notify. */
   readonly truncated: number
+  /** Connections that carry one visitor after another. */
+  readonly lanes: {
+    /** Visitors whose visit has begun. */
+    readonly visits: number
+    /** Closed as a frame did not fit. */
+    readonly faults: number
+    /** Closed as their peer did not end a visit in time. */
+    readonly stuck: number
+  }
   /** Joins that ended, by reason (`unreachable`: one that was to connect first, and could not); their sum and `joins.now` make `joins.begun`. */
   readonly ended: Readonly<Record<EndReason | 'unreachable', number>>
 }
@@ -178,6 +187,9 @@ export const statKeys = [
   'handshakes.failed',
   'handshakes.refused',
   'truncated',
+  'lanes.visits',
+  'lanes.faults',
+  'lanes.stuck',
   'bytes.stream',
 ] as const
 

@@ -46,6 +46,7 @@ export function workerStats(name: string, at: StatSource): WorkerStats {
       refused: at('handshakes.refused'),
     },
     truncated: at('truncated'),
+    lanes: { visits: at('lanes.visits'), faults: at('lanes.faults'), stuck: at('lanes.stuck') },
     ended: {
       eof: at('ended.eof'),
       reset: at('ended.reset'),
