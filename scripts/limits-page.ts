@@ -17,8 +17,9 @@ the code in the table; [errors.md](errors.md) says what to do about each. An add
 behind a balancer of \`proxy_protocol_from\` it is the visitor's own.
 
 The relay counts refusals by their codes, as \`${anyCode}\`: \`millrace status\` shows those that are
-not 0. Each is logged as well, but for each event and code no more than one line a second: the next one says how many were
-left out (\`left_out\`), or else a line \`refusals.more\` does.
+not 0. Each is logged as well (what is a visitor's own fault, and who may not come at all, at \`debug\`), but for each event
+and code no more than one line a second: the next one says how many were left out (\`left_out\`), or else a line
+\`refusals.more\` does.
 
 Who may come at all is
 decided before anything is read: \`allow\` and \`deny\` of the relay, then those of the tunnel ([agent-config.md](agent-config.md)).

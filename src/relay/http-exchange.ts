@@ -238,7 +238,11 @@ export class HttpExchange {
     const { log, refusals } = this.#context
     const fields = { status: page.status, subject }
     if (error === undefined) log.debug('http.refused', fields)
-    else refusals.tell({ event: 'http.refused', level: 'debug', code: codeOf(error), fields })
+    else {
+      // What the relay has no room for is its operator's concern, as on a TCP tunnel; the rest is the visitor's.
+      const level = page.status === 503 || page.status === 504 ? 'warn' : 'debug'
+      refusals.tell({ event: 'http.refused', level, code: codeOf(error), fields })
+    }
     const hsts = this.#hsts === '' ? [] : [`${hstsField}: ${this.#hsts}`]
     const lines = [...(page.fields ?? []), ...hsts]
     this.#visitor.write(renderPage({ ...page, fields: lines, body: this.#pageBody }))

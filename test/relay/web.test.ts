@@ -79,6 +79,9 @@ describe('web tunnels through a relay', () => {
       const second = await FrameSocket.plain(bed.port('http'))
       second.write(request)
       assert.match(await second.rest(), new RegExp(`^HTTP/1\\.1 ${status} `))
+      // The operator hears of it without asking for more of the log.
+      const event = name === 'limits.pending_visitors' ? 'visitor.refused' : 'http.refused'
+      assert.equal((await bed.tap.until(event))['level'], 'warn')
     })
   }
 
