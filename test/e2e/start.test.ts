@@ -86,7 +86,7 @@ describe('millrace start', () => {
   })
 
   it('keeps what it got when other tunnels are refused, and gets those once they are free', async (t) => {
-    const relay = await startRelay(t, ['--tcp-ports', '20000-29999'])
+    const relay = await startRelay(t, ['--tcp-ports', '10000-29999'])
     const { file, head } = await settingsOf(t, relay)
     const echo = await startEcho(t)
     // A port that another program has, and a name that another agent has.
