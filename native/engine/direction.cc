@@ -44,7 +44,11 @@ void Direction::hand_over() {
   LaneLayer* const lane = sink_.socket.lane();
   if (lane == nullptr || lane->owed() == 0) return;
   if (pending_ > 0 && !take_pending()) return;
-  if (sink_.socket.queued() == 0) lane->complete(kept_.bytes());
+  if (sink_.socket.queued() > 0 || kept_.size() < lane->owed()) return;
+  delivered_ += lane->owed();
+  delivered_cell_.store(delivered_, std::memory_order_relaxed);
+  worker_.stats.add(encrypted_ ? Stat::BytesTls : Stat::BytesCopy, lane->owed());
+  lane->complete(kept_.bytes());
 }
 
 void Direction::drop() {

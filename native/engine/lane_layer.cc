@@ -109,7 +109,8 @@ Io LaneLayer::send(Socket& socket, const uint8_t* bytes, size_t length, size_t& 
 
 Io LaneLayer::prepare_splice(Socket& socket, uint64_t& limit) {
   while (!reader_.in_data() || reader_.holds()) {
-    if (reader_.faulty() || reader_.holds() || ended_in() || !active()) return Io::Unsupported;
+    const bool other_frame = reader_.left() > 0 && !reader_.in_data();
+    if (reader_.faulty() || reader_.holds() || other_frame || ended_in() || !active()) return Io::Unsupported;
     // Just the header: what follows it is to be spliced.
     uint8_t header[LaneFrame::kHeader];
     size_t n = 0;

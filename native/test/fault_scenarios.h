@@ -15,6 +15,7 @@ namespace millrace::test {
 struct Sight {
   bool began = false;       // join() was called
   bool got_through = false;  // the scenario saw all that it was to see, its bytes and ends included
+  bool beyond = false;       // behind the join is another one, of the same engine, which did not end with `eof`
   std::string where;        // the step that it got to
 };
 
@@ -27,6 +28,8 @@ struct Scenario {
   bool tcp;
   // `arm` is called right before the join, or what stands for it.
   void (*play)(World& world, size_t size, const std::function<void()>& arm, Sight& sight);
+  // Every n-th combination only, as it takes its time.
+  size_t every = 1;
 };
 
 const std::vector<Scenario>& scenarios();

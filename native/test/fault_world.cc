@@ -108,7 +108,7 @@ bool World::pump() {
   size_t used = 0;
   for (size_t i = 0; i < count; ++i) {
     WorldEvent event{records[i], {}};
-    if (event.record.type == EventType::Read) {
+    if (has_payload(event.record.type)) {
       const auto from = arena_.begin() + static_cast<std::ptrdiff_t>(used);
       event.payload.assign(from, from + static_cast<std::ptrdiff_t>(event.record.values[0]));
       used += event.payload.size();
