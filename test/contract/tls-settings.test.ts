@@ -89,6 +89,16 @@ together('TLS settings', () => {
     assert.ok(after.done - before.done >= 10 && after.resumed - before.resumed >= 2, JSON.stringify(after))
   })
 
+  contract('tls settings: a session with a pinned key is used again', onTcp, async (bench) => {
+    const trust = { kind: 'pin', sha256: [pinOf(authority.localhost.cert, 'hex')] } as const
+    const client = { ...tlsOptions('client', authority), trust } as TlsOptions
+    const target = await door(bench)
+    for (const resumed of [false, true, true]) {
+      const [near] = await within(pair(bench, client, tlsOptions('server', authority), target), 'secure()')
+      assert.equal(near.tls?.resumed, resumed)
+    }
+  })
+
   contract('tls settings: a ticket of one front is none at another', onTcp, async (bench) => {
     const client = tlsOptions('client', authority)
     const server = tlsOptions('server', authority)

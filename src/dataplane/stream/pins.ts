@@ -8,6 +8,8 @@ import { tlsError } from './tls-errors.ts'
 /** Why a session whose handshake is done is not with a pinned key; undefined where it is, and without pins. */
 export function pinError(session: TLSSocket, options: TlsOptions): MillraceError | undefined {
   if (options.role !== 'client' || options.trust.kind !== 'pin') return undefined
+  // It comes without a certificate. Sessions are kept for one trust, from connections that passed here with one.
+  if (session.isSessionReused()) return undefined
   const certificate = session.getPeerX509Certificate()
   if (certificate !== undefined) {
     const key = certificate.publicKey.export({ type: 'spki', format: 'der' })
