@@ -298,7 +298,7 @@ void Endpoint::step_close() {
     rearm();
   }
   // Closing with unread bytes would send RST and destroy what the peer has not read yet.
-  while (socket.readable()) {
+  while (socket.discardable()) {
     size_t n = 0;
     const Io io = socket.discard(worker_->buffer.data(), std::min(worker_->buffer.size(), kLingerBytes), n);
     if (io == Io::Blocked) return;

@@ -102,7 +102,8 @@ class Socket {
   Io flush(size_t& moved);
   // The same of what is unsent.
   Io flush_unsent(size_t& moved) { return lane_ ? lane_->flush(*this, false, moved) : flush_carried(moved); }
-  // Receives what nobody will look at.
+  // Receives what nobody will look at, as long as discardable(): ciphertext that was read already is nobody's either.
+  bool discardable() const { return readable_; }
   Io discard(void* buffer, size_t length, size_t& moved) { return receive_raw(buffer, length, moved); }
 
   // How many bytes the kernel may hold that are not sent yet before the socket counts as full (TCP_NOTSENT_LOWAT, tcp(7)).

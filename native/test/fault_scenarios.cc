@@ -5,65 +5,11 @@
 
 #include <cerrno>
 
-#include "tls_pair.h"
+#include "fault_steps.h"
 
 namespace millrace::test {
 
 namespace {
-
-using Arm = std::function<void()>;
-using Exit = Peer::Exit;
-
-constexpr Millis kLimit = 20'000;
-constexpr size_t kMost = 2 << 20;
-
-const Bytes& words(bool of_a) {
-  static const Bytes a = pattern(1, kMost);
-  static const Bytes b = pattern(2, kMost);
-  return of_a ? a : b;
-}
-
-// `size` bytes both ways, then both ends.
-void converse(World& world, size_t from_a, size_t from_b) {
-  world.a.say(words(true), from_a, Exit::Fin);
-  world.b.say(words(false), from_b, Exit::Fin);
-  world.a.expect(words(false), from_b);
-  world.b.expect(words(true), from_a);
-}
-
-EndpointId adopt(World& world, Peer& peer, int buffers) {
-  SocketPair pair = connect_pair(Family::Tcp, buffers);
-  int error = 0;
-  const EndpointId id = world.engine.adopt(world.client, pair.near.take(), error);
-  if (id != 0) peer.connect(std::move(pair.far));
-  return id;
-}
-
-std::unique_ptr<JoinSpec> spec_of(World& world, EndpointId a, EndpointId b, Mode mode) {
-  auto spec = std::make_unique<JoinSpec>();
-  spec->token = 1;
-  spec->client = world.client;
-  spec->cell = &world.cell;
-  spec->a = a;
-  spec->b = b;
-  spec->mode = mode;
-  spec->limits = {.idle = kLimit, .half_closed_idle = kLimit, .duration = 0, .stalled = kLimit};
-  return spec;
-}
-
-// Until the join has ended, and both peers know.
-void see_the_end(World& world, Sight& sight) {
-  sight.where = "the end";
-  sight.got_through = world.drive([&] {
-    return world.count(EventType::JoinEnded) > 0 && world.a.over() && world.b.over();
-  });
-}
-
-void join(World& world, std::unique_ptr<JoinSpec> spec, Sight& sight) {
-  sight.began = true;
-  sight.where = "joined";
-  world.engine.join(std::move(spec));
-}
 
 // listen, accept, dial, join: a proxy's whole path, from `listening` and to the service that listens on `service`.
 void proxy(World& world, const ListenRequest& request, const SocketAddress& service, int service_fd, Mode mode,
@@ -122,16 +68,6 @@ void unix_proxy(World& world, size_t size, const Arm& arm, Sight& sight) {
   request.unlink_path = front.get();
   proxy(world, request, there, service.get(), Mode::Splice,
         [&](const Listening&) { return connect_to_unix(front.get()); }, size, arm, sight);
-}
-
-// Two connections taken over, on neighbouring workers; false when one of them was not.
-bool take_over(World& world, EndpointId& a, EndpointId& b, Sight& sight, int buffers = 0) {
-  sight.where = "adopt";
-  a = adopt(world, world.a, buffers);
-  b = adopt(world, world.b, buffers);
-  if (a != 0 && b != 0) return true;
-  for (const EndpointId id : {a, b}) world.engine.destroy(id, true);
-  return false;
 }
 
 void spliced(World& world, size_t size, const Arm& arm, Sight& sight) {

@@ -33,6 +33,8 @@ struct Scenario {
 };
 
 const std::vector<Scenario>& scenarios();
+// Those with TLS, of which a part of the table is asked: see fault_table_test.cc.
+const std::vector<Scenario>& tls_scenarios();
 
 // Lets go of everything that the scenario still owns, and drives until the engine owns nothing.
 bool let_go(World& world);

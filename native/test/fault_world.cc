@@ -40,16 +40,26 @@ void Peer::expect(const Bytes& bytes, size_t size) {
 
 bool Peer::pump() {
   if (!connected()) return false;
+  const uint64_t before = wire_ ? wire_->moved() : 0;
   const bool read = read_some();
-  return send_some() || read;
+  return send_some() || read || (wire_ && wire_->moved() != before);
+}
+
+ssize_t Peer::receive(std::span<uint8_t> bytes) {
+  return wire_ ? wire_->recv(fd_.get(), bytes) : ::recv(fd_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+}
+
+ssize_t Peer::send(std::span<const uint8_t> bytes) {
+  return wire_ ? wire_->send(fd_.get(), bytes) : ::send(fd_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 bool Peer::read_some() {
   static uint8_t buffer[64 << 10];
   bool moved = false;
   while (reads_ && !over()) {
-    const ssize_t n = ::recv(fd_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+    const ssize_t n = receive(buffer);
     if (n < 0 && errno == EAGAIN) return moved;
+    wrong_ = wrong_ || (n < 0 && errno == EPROTO);
     moved = true;
     if (n > 0) {
       const auto size = static_cast<size_t>(n);
@@ -68,22 +78,32 @@ bool Peer::read_some() {
 bool Peer::send_some() {
   bool moved = false;
   while (sent_ < to_send_ && !broken_) {
-    const ssize_t n = ::send(fd_.get(), out_->data() + sent_, to_send_ - sent_, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t n = send(std::span(*out_).subspan(sent_, to_send_ - sent_));
     if (n < 0 && errno == EAGAIN) return moved;
     moved = true;
     if (n < 0) broken_ = true;
     else sent_ += static_cast<size_t>(n);
   }
-  if (exited_ || broken_ || exit_ == Exit::Stay || sent_ < to_send_) return moved;
+  if (wire_ && !broken_ && !wire_->flush(fd_.get()) && errno != EAGAIN) broken_ = true;
+  if (exited_ || broken_ || exit_ == Exit::Stay || !said_all() || (wire_ && !wire_->shaken())) return moved;
   if (exit_ == Exit::Reset) {
     int unsent = 0;
     ::ioctl(fd_.get(), SIOCOUTQ, &unsent);
     if (unsent > 0) return moved;
     reset(fd_);
-  } else {
-    finish(fd_.get());
+  } else if (!leave_in_order()) {
+    return moved;
   }
   exited_ = true;
+  return true;
+}
+
+bool Peer::leave_in_order() {
+  if (wire_ && exit_ == Exit::Fin && !wire_->close(fd_.get())) {
+    broken_ = errno != EAGAIN;
+    return false;
+  }
+  finish(fd_.get());
   return true;
 }
 
@@ -98,6 +118,21 @@ World::World(uint32_t workers)
 
 int World::start() { return engine.start(); }
 
+void World::secure(EndpointId id, std::unique_ptr<SecureSpec> spec, Millis timeout) {
+  handshakes_[id];
+  engine.secure(id, std::move(spec), timeout);
+}
+
+void World::note(const EventRecord& record) {
+  const auto found = handshakes_.find(static_cast<EndpointId>(record.id));
+  if (found == handshakes_.end()) return;
+  Handshake& handshake = found->second;
+  if (record.type == EventType::Gone) ++handshake.gone;
+  if (record.type != EventType::Secured) return;
+  ++handshake.secured;
+  handshake.refused = handshake.refused || record.code != 0;
+}
+
 World::~World() { engine.detach(*client); }
 
 bool World::pump() {
@@ -108,6 +143,7 @@ bool World::pump() {
   size_t used = 0;
   for (size_t i = 0; i < count; ++i) {
     WorldEvent event{records[i], {}};
+    note(event.record);
     if (has_payload(event.record.type)) {
       const auto from = arena_.begin() + static_cast<std::ptrdiff_t>(used);
       event.payload.assign(from, from + static_cast<std::ptrdiff_t>(event.record.values[0]));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,15 +13,19 @@
 #include "engine.h"
 #include "faults.h"
 #include "support.h"
+#include "tls_wire.h"
 
 namespace millrace::test {
 
 // One peer of a join, never blocking.
 class Peer {
  public:
-  enum class Exit : uint8_t { Stay, Fin, Reset };
+  // Cut: FIN without close_notify. Fin: with it, where there is TLS.
+  enum class Exit : uint8_t { Stay, Fin, Cut, Reset };
 
   void connect(Fd fd) { fd_ = std::move(fd); }
+  // From here on there is TLS, which begins with a handshake.
+  void secure(std::unique_ptr<TlsStream> stream) { wire_.emplace(std::move(stream)); }
   // Sends the first `size` bytes of `bytes`; then `exit`, a reset only once the engine's kernel has them all.
   void say(const Bytes& bytes, size_t size, Exit exit = Exit::Stay);
   // What is to arrive.
@@ -35,20 +40,27 @@ class Peer {
   // Until the kernel has an acknowledgement, which takes real time.
   bool waits_for_kernel() const { return exit_ == Exit::Reset && !exited_ && !broken_ && said_all() && connected(); }
   bool connected() const { return fd_.get() >= 0; }
-  bool said_all() const { return sent_ == to_send_; }
+  bool said_all() const { return sent_ == to_send_ && !(wire_ && wire_->unsent()); }
   bool heard_all() const { return heard_ == expected_; }
   bool over() const { return end_ != End::Open || fd_.get() < 0; }
   End end() const { return end_; }
+  // How much of it went both ways.
+  uint64_t ciphertext() const { return wire_ ? wire_->moved() : 0; }
   size_t heard() const { return heard_; }
   size_t expected() const { return expected_; }
-  // Bytes that nobody sent, or in another order.
+  // Bytes that nobody sent, or in another order; with TLS also what is no record of this connection.
   bool wrong() const { return wrong_; }
 
  private:
   bool read_some();
   bool send_some();
+  ssize_t receive(std::span<uint8_t> bytes);
+  ssize_t send(std::span<const uint8_t> bytes);
+  // False as long as something is to be sent first.
+  bool leave_in_order();
 
   Fd fd_;
+  std::optional<TlsWire> wire_;
   const Bytes* out_ = nullptr;
   const Bytes* in_ = nullptr;
   size_t to_send_ = 0;
@@ -68,6 +80,15 @@ struct WorldEvent {
   Bytes payload;
 };
 
+// What was told of an endpoint that was to be secured.
+struct Handshake {
+  size_t secured = 0;
+  size_t gone = 0;
+  bool refused = false;
+
+  bool over() const { return secured + gone > 0; }
+};
+
 class World {
  public:
   explicit World(uint32_t workers);
@@ -83,6 +104,9 @@ class World {
 
   // errno of the engine's start.
   int start();
+  // As the engine's, remembered in handshakes().
+  void secure(EndpointId id, std::unique_ptr<SecureSpec> spec, Millis timeout);
+  const std::map<EndpointId, Handshake>& handshakes() const { return handshakes_; }
   // Plays peers, client, workers and clock until `done`. False when it is not done in a long time, or nothing will happen any
   // more; trouble() says so when it is the engine's fault.
   bool drive(const std::function<bool()>& done);
@@ -99,9 +123,11 @@ class World {
   bool pump();
   // One turn of everybody; false when nothing moved.
   bool round();
+  void note(const EventRecord& record);
 
   const uint32_t workers_;
   std::vector<WorldEvent> events_;
+  std::map<EndpointId, Handshake> handshakes_;
   Bytes arena_;
   std::string trouble_;
 };
