@@ -9,8 +9,11 @@ import type { AgentNews, AgentOrder } from './burst/agent.ts'
 import type { Visit, VisitorsOrder } from './burst/visitors.ts'
 
 const count = 2_000
-/** What is between the relay's deadline and the visitor's hearing of it on a busy machine, ms. */
-const slackMs = 10_000
+/**
+ * The deadline counts from when the relay takes a visitor in, and a busy machine takes long to take in so many; a visitor
+ * that is forgotten is so for ever, ms.
+ */
+const slackMs = 60_000
 /** A session with `ping2` lives as long as something is heard within 10 s. */
 const silenceMs = 10_000
 
@@ -121,29 +124,33 @@ describe('2000 visitors at once on a cold pool', () => {
       const { bed, visits, joined } = await burst(t, { kind, protocol: 'tcp' })
       const [served = 0, reset = 0] = outcomes(visits, 'served', 'reset')
       assert(served > 0)
-      const refused = bed.tap.all('visitor.refused')
-      assert.equal(refused.length, reset)
-      assert(refused.every(({ code }) => code === 'ERR_POOL_TIMEOUT'))
+      // The log has one line a second for all of them.
+      const { counts } = bed.relay.refusals
+      assert.deepEqual(counts, new Map(reset === 0 ? [] : [['ERR_POOL_TIMEOUT', reset]]))
       assertOrder(visits, joined)
     })
   }
 
-  it('over http are served, or get a 503 at once where too many wait', async (t) => {
-    const { visits } = await burst(t, { kind: 'ours', protocol: 'http' }, { waiters: 500 })
-    const [served = 0, full = 0] = outcomes(visits, 'served', '503', '504')
-    assert(served >= 500, `${served} served`)
-    assert(full > 0)
-  })
+  for (const kind of ['ours', '1.x'] as const) {
+    it(`over http are served, or get a 503 or 504 (agent: ${kind})`, async (t) => {
+      const { visits } = await burst(t, { kind, protocol: 'http' }, { waiters: 500 })
+      const [served = 0] = outcomes(visits, 'served', '503', '504')
+      assert(served > 0)
+    })
+  }
 
-  it('are let go by the deadline, cleanly, by an agent that opens nothing', async (t) => {
-    const waiterTimeoutMs = 1_000
-    const bed = await RelayBed.start(t, { domain: 'localhost', limits: { waiterTimeoutMs } })
+  it('are let go by the deadline, or at once where too many wait, by an agent that opens nothing', async (t) => {
+    const waiterTimeoutMs = 3_000
+    const waiters = 500
+    const bed = await RelayBed.start(t, { domain: 'localhost', limits: { waiterTimeoutMs, waiters } })
     const agent = await bed.agent()
     await agent.ask({ Protocol: 'http', Subdomain: 'burst' })
     const visits = await visitors(t, bed, { port: bed.port('http'), host: 'burst.localhost' })
     t.diagnostic(summary(visits))
-    outcomes(visits, '504')
-    assert(visits.every(({ ms }) => ms >= waiterTimeoutMs - 100))
+    const [, full = 0] = outcomes(visits, '504', '503')
+    assert(full > 0 && full <= count - waiters, `${full} of ${count} did not wait`)
+    const waited = visits.filter(({ outcome }) => outcome === '504')
+    assert(waited.every(({ ms }) => ms >= waiterTimeoutMs - 100))
     // The agent, to which all this is nothing, is still there.
     agent.control.send1x({ type: 'Ping' })
     await agent.control.next('Pong')

@@ -53,8 +53,13 @@ function tell(news: AgentNews): void {
 /** Sends back what comes, or answers every head. */
 function serve(socket: Socket, protocol: 'tcp' | 'http'): void {
   socket.on('error', () => undefined)
-  if (protocol === 'tcp') socket.pipe(socket)
-  else socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok'))
+  if (protocol === 'tcp') {
+    socket.pipe(socket)
+    return
+  }
+  socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok'))
+  // A socket that was paused stays so whoever listens.
+  socket.resume()
 }
 
 async function ours({ port, token, protocol }: AgentOrder): Promise<void> {
