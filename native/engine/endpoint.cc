@@ -45,7 +45,7 @@ void Endpoint::on_ready(uint32_t events) {
       return serve();
     case Stage::Securing:
       socket.note(events);
-      return worker_->enqueue_handshake(*this);
+      return worker_->enqueue(*this);
     case Stage::Joined:
       socket.note(events);
       return worker_->enqueue(*join_);

@@ -45,13 +45,15 @@ class Endpoint final : public Pollable, public TimerTarget {
   static constexpr size_t kLingerBytes = 64 << 10;
   // docs/protocol.md: laneSettleMs.
   static constexpr Millis kLaneSettle = 10'000;
+  // What a step of a lane that settles discards.
+  static constexpr size_t kSettleBytes = 256 << 10;
 
   Endpoint(EndpointId id, std::shared_ptr<Client> client, const Syscalls& sys, int fd, bool tcp, Stage stage)
       : socket(sys, fd, tcp), id_(id), client_(std::move(client)), timer_(*this), stage_(stage) {}
   ~Endpoint();
 
   Socket socket;
-  bool queued_handshake = false;  // the worker's mark: it is among the handshakes that have something to do
+  bool queued = false;  // the worker's mark: it is among those that have a step to do
 
   EndpointId id() const { return id_; }
   const std::shared_ptr<Client>& client() const { return client_; }
@@ -79,8 +81,8 @@ class Endpoint final : public Pollable, public TimerTarget {
   void request_release();
   // A TLS handshake, reported once: done, or why not, and then the endpoint is closed.
   void request_secure(std::unique_ptr<SecureSpec> spec);
-  // One step of it, which may cost as much as hundreds of visits of a join.
-  void step_secure();
+  // A step of a handshake, or of a lane that settles, which may cost as much as hundreds of visits of a join.
+  void step();
   // Makes it a lane; `head` has already been read of it. From then on a LaneOpened event tells of each visit that its peer
   // begins, LaneFree of the end of each, and Gone of its own.
   void request_lane(LaneRole role, std::span<const uint8_t> head);
@@ -123,6 +125,7 @@ class Endpoint final : public Pollable, public TimerTarget {
   void secured();
   void refuse_secure(const TlsError& error, bool reset);
   void leave_secure();
+  void step_secure();
   void serve_lane();
   void free_lane();
   void finish_connect(uint32_t events);

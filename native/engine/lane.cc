@@ -66,9 +66,12 @@ void Endpoint::settle() {
   LaneLayer& lane = *socket.lane();
   size_t n = 0;
   socket.flush_unsent(n);
-  while (!lane.ended_in() && socket.readable()) {
+  for (size_t discarded = 0; !lane.ended_in() && socket.readable();) {
+    // Whoever doesn't stop must not hold up others.
+    if (discarded >= kSettleBytes) return worker_->enqueue(*this);
     const Io io = socket.receive(worker_->buffer.data(), worker_->buffer.size(), n);
     if (io != Io::Progress) break;
+    discarded += n;
     discarded_ += n;
     // Nobody wants it: whoever sends so much is to stop.
     if (discarded_ > kLingerBytes && !lane.reset_out()) return insist();

@@ -5,7 +5,7 @@
 namespace millrace {
 
 void Endpoint::request_secure(std::unique_ptr<SecureSpec> spec) {
-  if (stage_ != Stage::Open || socket.encrypted()) return destroy(true);
+  if (stage_ != Stage::Open || socket.encrypted() || socket.lane()) return destroy(true);
   worker_->wheel.cancel(timer_);
   read_max_ = 0;
   stage_ = Stage::Securing;
@@ -19,7 +19,7 @@ void Endpoint::request_secure(std::unique_ptr<SecureSpec> spec) {
     return refuse_secure(make_tls_error(TlsFault::Busy, "too many handshakes are under way"), true);
   }
   rearm();
-  worker_->enqueue_handshake(*this);
+  worker_->enqueue(*this);
 }
 
 // What was written before must be out. A server waits for its client's first word, so that one who says nothing costs
@@ -42,8 +42,12 @@ bool Endpoint::start_tls() {
   return true;
 }
 
+void Endpoint::step() {
+  if (stage_ == Stage::Settling) return settle();
+  if (stage_ == Stage::Securing) step_secure();
+}
+
 void Endpoint::step_secure() {
-  if (stage_ != Stage::Securing) return;
   const TlsError cut = make_tls_error(TlsFault::Cut, "the peer was gone before the handshake was done");
   if (!socket.encrypted() && !start_tls()) {
     if (stage_ == Stage::Securing && socket.error() != 0) refuse_secure(cut, true);

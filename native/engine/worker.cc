@@ -178,7 +178,7 @@ void Worker::turn() {
   run_commands();
   wheel.advance(now);
   run_joins();
-  run_handshakes();
+  run_step();
   end_turn();
 }
 
@@ -232,19 +232,19 @@ void Worker::run_joins() {
   visited_.clear();
 }
 
-void Worker::enqueue_handshake(Endpoint& endpoint) {
-  if (!endpoint.queued_handshake) handshakes_.push_back(endpoint.id());
-  endpoint.queued_handshake = true;
+void Worker::enqueue(Endpoint& endpoint) {
+  if (!endpoint.queued) steps_.push_back(endpoint.id());
+  endpoint.queued = true;
 }
 
 // One step for each turn: a signature takes as long as hundreds of visits, and joins must not wait for several.
-void Worker::run_handshakes() {
-  if (handshakes_.empty()) return;
-  Endpoint* const endpoint = find(handshakes_.front());
-  handshakes_.pop_front();
+void Worker::run_step() {
+  if (steps_.empty()) return;
+  Endpoint* const endpoint = find(steps_.front());
+  steps_.pop_front();
   if (!endpoint) return;
-  endpoint->queued_handshake = false;
-  endpoint->step_secure();
+  endpoint->queued = false;
+  endpoint->step();
 }
 
 TlsScratch& Worker::tls_scratch() {

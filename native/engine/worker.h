@@ -76,7 +76,7 @@ class Worker {
   int unwatch(int fd);
   void emit(Client& client, const EventRecord& record, std::vector<uint8_t> payload = {});
   void enqueue(Join& join);
-  void enqueue_handshake(Endpoint& endpoint);
+  void enqueue(Endpoint& endpoint);
   // Made on first use.
   TlsScratch& tls_scratch();
   // Null when no id is left.
@@ -101,8 +101,8 @@ class Worker {
   void finish();
   static void decline(Command& command);
   void run_joins();
-  void run_handshakes();
-  bool busy() const { return !run_queue_.empty() || !handshakes_.empty(); }
+  void run_step();
+  bool busy() const { return !run_queue_.empty() || !steps_.empty(); }
   void take_inbox();
   void run_commands();
   bool forward(Command& command);
@@ -167,7 +167,7 @@ class Worker {
   std::vector<Join*> run_queue_;
   std::vector<Join*> visited_;
   // Those with something to do, by id, as an endpoint may end meanwhile.
-  std::deque<EndpointId> handshakes_;
+  std::deque<EndpointId> steps_;
   std::vector<Client*> to_ring_;
   int held_turns_ = 0;  // how many turns in a row they have been left waiting
   // Where clients read the statistics.

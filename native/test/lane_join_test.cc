@@ -269,6 +269,54 @@ TEST_CASE("lanes: a frame that has begun is ended, whatever becomes of its visit
   });
 }
 
+TEST_CASE("lanes: whoever goes on sending into a visit that is over holds nobody up, and loses the lane in time") {
+  Harness harness;
+  Lane lane = make_lane(harness, LaneRole::Opens);
+  Fd visitor;
+  const EndpointId id = harness.adopt_one(visitor);
+  const Joined joined = visit(harness, id, lane, "v");
+  REQUIRE(lane.peer.next());
+  harness.engine.abort(id);
+  CHECK(harness.ended(joined).reason == EndReason::Aborted);
+  std::thread flood([&] {
+    const Bytes frame = lane_frame(LaneFrameType::Data, 1, pattern(1, 200'000));
+    while (lane.peer.send(frame)) continue;
+  });
+  const Joined other = harness.start();
+  for (int i = 0; i < 200; ++i) {
+    CHECK(send_all(other.a.get(), bytes_of("ping")));
+    CHECK((receive(other.b.get(), 4).bytes == bytes_of("ping")));
+  }
+  harness.engine.destroy(lane.id, true);
+  flood.join();
+  harness.engine.abort(other.left);
+  harness.ended(other);
+  CHECK(harness.quiet());
+}
+
+TEST_CASE("lanes: a RESET in pieces, to a direction that splices") {
+  for_each_mode([](Mode mode) {
+    Harness harness;
+    Lane lane = make_lane(harness, LaneRole::Opens);
+    Fd visitor;
+    const EndpointId id = harness.adopt_one(visitor);
+    Plan plan;
+    plan.mode = mode;
+    const Joined joined = visit(harness, id, lane, "v", std::move(plan));
+    REQUIRE(lane.peer.next());
+    CHECK(lane.peer.send(LaneFrameType::Data, 1, bytes_of("last words")));
+    for (const uint8_t byte : reset_frame(1)) {
+      CHECK(lane.peer.send({&byte, 1}));
+      pause_ms(1);
+    }
+    const Received got = receive_all(visitor.get());
+    CHECK((got.bytes == bytes_of("last words")));
+    CHECK(got.end == End::Reset);
+    CHECK(harness.ended(joined).reason == EndReason::Reset);
+    CHECK(freed(harness, lane) == 1);
+  });
+}
+
 TEST_CASE("lanes: a fault closes the lane and resets its visitor") {
   const Bytes faults[] = {lane_frame(LaneFrameType::Data, 2, bytes_of("not yours")),
                           lane_frame(LaneFrameType::Open, 2, bytes_of("x")), lane_frame(LaneFrameType::End, 7),
