@@ -82,6 +82,11 @@ bool LaneReader::complete() {
       return true;
     case LaneFrameType::Reset:
       if (stale_) return false;
+      // Our END left in the middle of it: it is late, and nothing to the visit that has begun since.
+      if (!active_ || frame_.visit != visit_) {
+        (active_ ? last_end_ : end_) = LaneEnd::Reset;
+        return false;
+      }
       end_ = LaneEnd::Reset;
       // One that we don't know tells nothing.
       reset_ = LaneReset::Connection;

@@ -96,6 +96,25 @@ TEST_CASE("lane reader: the end that opens accepts no OPEN, and a RESET is skipp
   CHECK(feed(fresh, reset_frame(0)) == Verdict::Faulty);
 }
 
+TEST_CASE("lane reader: a RESET in the middle of which its visit is over leaves the next one alone") {
+  for (const bool begun : {false, true}) {
+    LaneReader relay(LaneRole::Opens);
+    uint8_t out[64];
+    relay.begin(1);
+    feed(relay, end_frame(1));
+    const Bytes late = reset_frame(1);
+    const auto cut = late.begin() + LaneFrame::kHeader + 2;
+    relay.take(Bytes(late.begin(), cut), out, sizeof out);
+    relay.finish();
+    if (begun) relay.begin(2);
+    relay.take(Bytes(cut, late.end()), out, sizeof out);
+    CHECK_FALSE(relay.faulty());
+    if (!begun) relay.begin(2);
+    CHECK(relay.end() == LaneEnd::None);
+    CHECK(feed(relay, data_frame(2)) == Verdict::Delivered);
+  }
+}
+
 TEST_CASE("lane reader: what lies behind the longest payloads, and headers with something in their zeros, don't fit") {
   const auto fits = [](uint32_t length, LaneFrameType type, uint8_t zero) {
     LaneFrame::Header header = LaneFrame{type, 2, length}.encode();
