@@ -1,3 +1,5 @@
+import { isIP } from 'node:net'
+import { anyHost } from '../config/relay-settings.ts'
 import type { InheritedSocket, Listener, Parcel } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import type { HostPort } from '../net/address.ts'
@@ -77,16 +79,29 @@ export function activation(roles: ReadonlyMap<RelayRole, InheritedSocket>): Inhe
     : { roles, ports: [], memory: [], shared: false, arrived: () => Promise.resolve() }
 }
 
-/** The socket that came for a role; undefined (and closed) when the settings say another port by now. */
+/**
+ * The socket that came for a role; undefined (and closed) when the settings say another address by now. One for all
+ * addresses and one for a single one can't have the same port at once: such a socket is kept, see {@link isElsewhere}.
+ */
 export function inheritedFor(
   inheritance: Inheritance | undefined,
   role: RelayRole,
-  { port }: HostPort,
+  wanted: HostPort,
 ): InheritedSocket | undefined {
   const socket = inheritance?.roles.get(role)
-  if (socket === undefined || port === 0 || socket.address.family === 'unix' || socket.address.port === port) {
-    return socket
-  }
+  if (socket === undefined || wanted.port === 0 || socket.address.family === 'unix') return socket
+  const { host, port } = socket.address
+  const bothSingle = isIP(wanted.host) !== 0 && !isAny(wanted.host) && !isAny(host)
+  if (port === wanted.port && !(bothSingle && host !== wanted.host)) return socket
   socket.close()
   return undefined
+}
+
+/** Whether a socket that was kept listens on one address where the settings want all, or the other way round. */
+export function isElsewhere({ address }: InheritedSocket, wanted: HostPort): boolean {
+  return address.family !== 'unix' && isIP(wanted.host) !== 0 && isAny(address.host) !== isAny(wanted.host)
+}
+
+function isAny(host: string): boolean {
+  return host === anyHost || host === '0.0.0.0'
 }

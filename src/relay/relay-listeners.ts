@@ -1,8 +1,8 @@
 import type { RelaySettings } from '../config/relay-settings.ts'
 import type { Address, DataPlane, Endpoint, InheritedSocket, Listener } from '../dataplane/types.ts'
-import { formatAddress, type HostPort } from '../net/address.ts'
+import { formatAddress, formatHostPort, type HostPort } from '../net/address.ts'
 import type { Logger } from '../observe/log.ts'
-import { type Inheritance, inheritedFor, type RelayRole } from './inheritance.ts'
+import { type Inheritance, inheritedFor, isElsewhere, type RelayRole } from './inheritance.ts'
 import { explainListenError, listenOn } from './listen.ts'
 
 type OnEndpoints = (batch: readonly Endpoint[]) => void
@@ -37,7 +37,15 @@ export class RelayListeners {
     this.#options = options
     for (const [role, address] of options.addresses) {
       const socket = inheritedFor(options.inheritance, role, address)
-      if (socket !== undefined) this.#inherited.set(role, socket)
+      if (socket === undefined) continue
+      this.#inherited.set(role, socket)
+      if (options.inheritance?.shared !== true || !isElsewhere(socket, address)) continue
+      const fields = {
+        role,
+        wanted: formatHostPort(address.host, address.port),
+        address: formatAddress(socket.address),
+      }
+      options.log.warn('relay.address-kept', fields, 'the new one is taken by a restart')
     }
   }
 
