@@ -27,7 +27,10 @@ class Oracle {
   bool noticed(const JoinModel& join, bool a_to_b);
   bool truncated(const JoinModel& join) { return source(join, true).truncated() || source(join, false).truncated(); }
   // Ended like a reset for it.
-  bool cut(const JoinModel& join) { return cut_is_reset(join, true) || cut_is_reset(join, false); }
+  bool cut(const JoinModel& join) {
+    const auto is_cut = [&](bool a_to_b) { return cut_is_reset(join, a_to_b) && ends_cut(join, a_to_b); };
+    return is_cut(true) || is_cut(false);
+  }
   bool broken(const JoinModel& join);
   bool direction_is_free(const JoinModel& join, bool a_to_b);
   void quiet_join(JoinModel& join);
