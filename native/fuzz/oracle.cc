@@ -117,10 +117,7 @@ void Oracle::quiet_join(JoinModel& join) {
     if (now > join.failed_at + Join::kResetFlush + kSlack) kernel_.violation("a broken join does not end");
     return;
   }
-  for (const bool a_to_b : {true, false}) {
-    quiet_direction(join, a_to_b);
-    if (direction_is_free(join, a_to_b)) quiet_answers(join, a_to_b);
-  }
+  for (const bool a_to_b : {true, false}) quiet_direction(join, a_to_b);
   if (complete(join, true) && complete(join, false)) {
     // Driven by the caller, it is over once what was written is out; with a rate limit, when the end may be asked for.
     const auto out = [&](bool a_to_b) {
@@ -142,14 +139,6 @@ void Oracle::quiet_join(JoinModel& join) {
   if (overdue(join.a_to_b.stuck_at, limits.stalled) || overdue(join.b_to_a.stuck_at, limits.stalled)) {
     kernel_.violation("a join outlives its stalled limit");
   }
-}
-
-// Whatever its source says is taken at once.
-bool Oracle::direction_is_free(const JoinModel& join, bool a_to_b) {
-  const DirectionModel& direction = model(join, a_to_b);
-  const uint64_t out = delivered(join, a_to_b);
-  return !direction.caller && direction.rate == 0 && out != direction.most && out == taken(join, a_to_b) &&
-         sink(join, a_to_b).accepted >= direction.written_before;
 }
 
 void Oracle::quiet_dial(JoinModel& join) {
@@ -221,14 +210,6 @@ void Oracle::quiet_handshake(const Side& side) {
   if (connection.peer_gone || connection.at_end()) return kernel_.violation("a handshake outlives its peer");
   const bool all_said = connection.consumed == connection.tls->end() && connection.writable();
   if (all_said && !connection.tls->mute()) kernel_.violation("a handshake stands still");
-}
-
-// The answers to a peer's key updates, in a join whose bytes are all where they belong.
-void Oracle::quiet_answers(const JoinModel& join, bool a_to_b) {
-  const Side& side = world_.sides[a_to_b ? join.a : join.b];
-  const Connection& connection = *side.connection;
-  if (!side.secured || connection.notified() || connection.tls->kind.restless || connection.shut || connection.deaf() || !connection.writable()) return;
-  if (connection.tls->waits_for_keys(connection.consumed)) kernel_.violation("a key update is not answered although there is room");
 }
 
 void Oracle::join_ended(JoinModel& join, const EventRecord& record) {

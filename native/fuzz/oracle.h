@@ -32,14 +32,12 @@ class Oracle {
     return is_cut(true) || is_cut(false);
   }
   bool broken(const JoinModel& join);
-  bool direction_is_free(const JoinModel& join, bool a_to_b);
   void quiet_join(JoinModel& join);
   void quiet_dial(JoinModel& join);
   bool fits_unreachable(const JoinModel& join, int error);
   void quiet_direction(JoinModel& join, bool a_to_b);
   void quiet_side(const Side& side);
   void quiet_handshake(const Side& side);
-  void quiet_answers(const JoinModel& join, bool a_to_b);
   void check_reason(const JoinModel& join, int error);
   void check_cut(const JoinModel& join);
   void check_close(const JoinModel& join);

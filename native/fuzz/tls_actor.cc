@@ -11,20 +11,12 @@ namespace millrace::fuzz {
 namespace {
 
 // openssl/ssl.h, openssl/ssl3.h, openssl/tls1.h, which name neither in a way that the engine would need.
-constexpr int kCtrlCallbackArgument = 16;
-constexpr int kHandshakeRecord = 22;
-constexpr uint8_t kKeyUpdateMessage = 24;
 constexpr int kRequested = 1;
 constexpr size_t kRoom = 64 << 10;
 
 std::vector<uint8_t>& room() {
   static std::vector<uint8_t> bytes(kRoom);
   return bytes;
-}
-
-void watch_messages(int written, int, int type, const void* bytes, size_t length, SSL*, void* count) {
-  const bool update = type == kHandshakeRecord && length > 0 && *static_cast<const uint8_t*>(bytes) == kKeyUpdateMessage;
-  if (written == 0 && update) ++*static_cast<uint64_t*>(count);
 }
 
 }  // namespace
@@ -42,8 +34,6 @@ TlsActor::TlsActor(const Kind& kind, uint64_t bytes)
   library.BIO_set_data(bio, &buffers_);
   library.BIO_set_init(bio, 1);
   library.SSL_set_bio(ssl_, bio, bio);
-  set_message_callback(ssl_, watch_messages);
-  library.SSL_ctrl(ssl_, kCtrlCallbackArgument, 0, &updates_heard_);
   // What is checked here is the engine, not its certificate.
   if (kind.client) library.SSL_set_connect_state(ssl_);
   else library.SSL_set_accept_state(ssl_);
@@ -95,7 +85,7 @@ void TlsActor::update_key(bool asks_back) {
   if (!possible || !established_ || mute()) return;
   if (openssl().SSL_key_update(ssl_, asks_back ? kRequested : 0) != 1) return;
   say([&] { openssl().SSL_do_handshake(ssl_); });
-  if (asks_back) asked_.push_back({end(), updates_heard_});
+  if (asks_back) asked_.push_back(end());
   // Its answers, which nobody may be reading, may also become too many.
   storms_ = storms_ || ++silent_ > TlsStream::kMaxSilent / 2 || asked_.size() > TlsLayer::kMaxReplies / 64;
 }
@@ -140,7 +130,7 @@ void TlsActor::cut(uint64_t at) {
   if (at >= end()) return;
   wire_.resize(at - from);
   std::erase_if(marks_, [at](const Mark& mark) { return mark.position > at; });
-  std::erase_if(asked_, [at](const Request& request) { return request.position > at; });
+  std::erase_if(asked_, [at](uint64_t request) { return request > at; });
   plain_ = marks_.empty() ? from : marks_.back().plain;
   if (notify_at_ != kNowhere && notify_at_ > at) notify_at_ = kNowhere;
   if (spoiled_end_ != kNowhere && spoiled_end_ > at) spoiled_end_ = kNowhere;
@@ -150,12 +140,6 @@ uint64_t TlsActor::plain(uint64_t position) const {
   const auto behind = std::upper_bound(marks_.begin(), marks_.end(), position,
                                        [](uint64_t wanted, const Mark& mark) { return wanted < mark.position; });
   return behind == marks_.begin() ? std::min(position, from) : std::prev(behind)->plain;
-}
-
-bool TlsActor::waits_for_keys(uint64_t position) const {
-  const auto behind = std::upper_bound(asked_.begin(), asked_.end(), position,
-                                       [](uint64_t wanted, const Request& request) { return wanted < request.position; });
-  return behind != asked_.begin() && std::prev(behind)->heard == updates_heard_;
 }
 
 void TlsActor::hear(std::span<const uint8_t> bytes, const std::function<void(std::span<const uint8_t>)>& take) {

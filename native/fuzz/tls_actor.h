@@ -65,8 +65,6 @@ class TlsActor {
   bool alerted() const { return alerted_; }
   // So many records that carry nothing that the engine may give up.
   bool storms() const { return storms_; }
-  // It has asked for new keys before that position, and heard of none since; several such requests have one answer.
-  bool waits_for_keys(uint64_t position) const;
 
   bool begun() const { return begun_; }
   bool established() const { return established_; }
@@ -85,10 +83,6 @@ class TlsActor {
     uint64_t position;  // behind a record
     uint64_t plain;     // bytes up to there
   };
-  struct Request {
-    uint64_t position;  // behind it
-    uint64_t heard;     // updates before it
-  };
   void say(const std::function<void()>& call);
   void listen(TlsInput& input, const std::function<void(std::span<const uint8_t>)>& take);
   void fail(int result);
@@ -99,12 +93,11 @@ class TlsActor {
   std::vector<uint8_t> wire_;
   std::vector<uint8_t> incoming_;
   std::vector<Mark> marks_;
-  std::vector<Request> asked_;
+  std::vector<uint64_t> asked_;  // behind each request for new keys
   uint64_t plain_;
   uint64_t notify_at_ = kNowhere;
   uint64_t spoiled_from_ = kNowhere;
   uint64_t spoiled_end_ = kNowhere;
-  uint64_t updates_heard_ = 0;
   int silent_ = 0;
   bool begun_ = false;
   bool established_ = false;

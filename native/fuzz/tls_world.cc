@@ -109,11 +109,6 @@ FixedRandomness::FixedRandomness() {
 
 FixedRandomness::~FixedRandomness() { use_randomness(before_); }
 
-void set_message_callback(SSL* ssl, MessageCallback callback) {
-  static const auto set = found<void(SSL*, MessageCallback)>("libssl.so.3", "SSL_set_msg_callback");
-  set(ssl, callback);
-}
-
 const TlsLibrary& openssl() {
   static const TlsLibrary* const found = [] {
     std::string problem;

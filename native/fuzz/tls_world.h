@@ -21,10 +21,6 @@ enum class Suite : uint8_t { Aes13, Aes12, Chacha13, Chacha12 };
 inline constexpr size_t kSuites = 4;
 std::shared_ptr<const TlsContext> suited(Suite suite, bool server, bool restless);
 
-// SSL_set_msg_callback(3), for which the engine has no use.
-using MessageCallback = void (*)(int written, int version, int type, const void* bytes, size_t length, SSL* ssl, void* argument);
-void set_message_callback(SSL* ssl, MessageCallback callback);
-
 // While it lives, what OpenSSL takes for random is the same in each run, so that signatures have the same length and a
 // run can be played again. For one thread.
 class FixedRandomness {
