@@ -87,7 +87,7 @@ NAPI_MODULE_INIT() {
       {"tlsServer", tls_server}, {"tlsClient", tls_client}, {"secure", secure},
       {"listenOn", listen_on}, {"duplicateListener", duplicate_listener},
       {"openDoor", open_door}, {"sendDescriptors", send_descriptors}, {"receiveDescriptors", receive_descriptors},
-      {"notify", notify}, {"peerUser", peer_user},
+      {"notify", notify}, {"peerUser", peer_user}, {"lane", lane}, {"open", open}, {"leave", leave},
   };
   for (const auto& [name, callback] : functions) {
     napi_value function;

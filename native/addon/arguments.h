@@ -152,6 +152,9 @@ inline napi_value to_js(napi_env env, double value) {
   return result;
 }
 
+// What an OPEN can carry.
+inline bool fits_open(std::span<const uint8_t> start) { return !start.empty() && start.size() <= LaneFrame::kMaxOpen; }
+
 inline std::vector<uint8_t> copy(std::span<const uint8_t> bytes) { return {bytes.begin(), bytes.end()}; }
 
 }  // namespace millrace::addon

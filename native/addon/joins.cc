@@ -62,11 +62,13 @@ napi_value bucket(napi_env env, napi_callback_info info) {
   return wrap(env, Handle::Bucket, std::make_shared<TokenBucket>(rate, burst));
 }
 
-// join(fields, headA, headB, rateAToB, rateBToA)
+// join(fields, headA, headB, rateAToB, rateBToA, open): `open` is what the OPEN carries that begins the visit on side b
 napi_value join(napi_env env, napi_callback_info info) {
   Arguments args(env, info);
   auto spec = read_spec(args, args.bytes(1), args.bytes(2), args.bucket(3), args.bucket(4));
-  if (!spec) return fault(env);
+  const auto open = args.bytes(5);
+  if (!spec || !args.ok() || (!open.empty() && !fits_open(open))) return fault(env);
+  spec->open = copy(open);
   args.environment().engine().join(std::move(spec));
   return nullptr;
 }

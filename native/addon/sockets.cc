@@ -151,4 +151,36 @@ napi_value release(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// lane(id, opens, head)
+napi_value lane(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const EndpointId id = args.id(0);
+  const LaneRole role = args.boolean(1) ? LaneRole::Opens : LaneRole::Accepts;
+  const auto head = args.bytes(2);
+  if (!args.ok() || !args.attached()) return fault(env);
+  args.environment().engine().lane(id, role, copy(head));
+  return nullptr;
+}
+
+// open(id, start, bytes): begins a visit outside of a join
+napi_value open(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const EndpointId id = args.id(0);
+  const auto start = args.bytes(1);
+  const auto bytes = args.bytes(2);
+  if (!args.ok() || !args.attached() || !fits_open(start)) return fault(env);
+  args.environment().engine().open(id, copy(start), copy(bytes));
+  return nullptr;
+}
+
+// leave(id, reset): the client has no part in the visit any more
+napi_value leave(napi_env env, napi_callback_info info) {
+  Arguments args(env, info);
+  const EndpointId id = args.id(0);
+  const bool reset = args.boolean(1);
+  if (!args.ok() || !args.attached()) return fault(env);
+  args.environment().engine().leave(id, reset);
+  return nullptr;
+}
+
 }  // namespace millrace::addon

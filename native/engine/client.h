@@ -50,7 +50,7 @@ enum class EndReason : uint8_t {
   Aborted = 6,
   Truncated = 7,
   Error = 8,
-  Unreachable = 9,
+  Unreachable = 9,  // side b could not be dialed; or was a lane that was lost before side a's first byte, and a stays open
 };
 
 // Fixed size, read by JavaScript through typed arrays: the layout is shared with src/dataplane/native/events.ts.

@@ -57,7 +57,13 @@ struct LaneCommand {
   LaneRole role;
   std::vector<uint8_t> head;
 };
-// Ends a lane's visit that is in no join.
+// Begins a visit without a join; `bytes` are its first.
+struct OpenCommand {
+  EndpointId id;
+  std::vector<uint8_t> start;
+  std::vector<uint8_t> bytes;
+};
+// Ends a lane's visit that is in no join, or lets go of one whose join the client had a part in.
 struct LeaveCommand {
   EndpointId id;
   bool reset;
@@ -127,7 +133,7 @@ struct PublishCommand {
 struct StopCommand {};
 
 using Command = std::variant<DialCommand, JoinToCommand, AdoptCommand, ReadCommand, WriteCommand, FlushCommand, DestroyCommand,
-                             ReleaseCommand, SecureCommand, LaneCommand, LeaveCommand, AbortCommand, FinishCommand, JoinCommand,
+                             ReleaseCommand, SecureCommand, LaneCommand, OpenCommand, LeaveCommand, AbortCommand, FinishCommand, JoinCommand,
                              AwaitCommand, FetchCommand, std::unique_ptr<DeliverCommand>, ListenCommand, UnlistenCommand,
                              DetachCommand, PublishCommand, StopCommand>;
 

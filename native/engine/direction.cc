@@ -34,6 +34,8 @@ Direction::~Direction() { drop(); }
 void Direction::kill() {
   settle();
   hand_over();
+  // The connection goes on, and what is encrypted for it leaves.
+  if (sink_.socket.lane() != nullptr && sink_.socket.error() == 0) deliver(in_flight_);
   in_flight_ = 0;
   set_streaming(false);
   drop();
@@ -42,13 +44,17 @@ void Direction::kill() {
 // A frame that has begun must be whole, whatever becomes of the visit.
 void Direction::hand_over() {
   LaneLayer* const lane = sink_.socket.lane();
-  if (lane == nullptr || lane->owed() == 0) return;
+  if (lane == nullptr || lane->owed() == 0 || sink_.socket.error() != 0) return;
   if (pending_ > 0 && !take_pending()) return;
   if (sink_.socket.queued() > 0 || kept_.size() < lane->owed()) return;
-  delivered_ += lane->owed();
-  delivered_cell_.store(delivered_, std::memory_order_relaxed);
-  worker_.stats.add(encrypted_ ? Stat::BytesTls : Stat::BytesCopy, lane->owed());
+  deliver(lane->owed());
   lane->complete(kept_.bytes());
+}
+
+void Direction::deliver(uint64_t bytes) {
+  delivered_ += bytes;
+  delivered_cell_.store(delivered_, std::memory_order_relaxed);
+  worker_.stats.add(encrypted_ ? Stat::BytesTls : Stat::BytesCopy, bytes);
 }
 
 void Direction::drop() {
@@ -65,6 +71,7 @@ void Direction::finish(bool fin) {
 }
 
 void Direction::count(uint64_t bytes, bool by_splice) {
+  touched_ = true;
   if (encrypted_) {
     in_flight_ += bytes;
     return settle();
@@ -87,9 +94,7 @@ void Direction::settle() {
   if (in_flight_ <= unsent) return;
   const uint64_t bytes = in_flight_ - unsent;
   in_flight_ = unsent;
-  delivered_ += bytes;
-  delivered_cell_.store(delivered_, std::memory_order_relaxed);
-  worker_.stats.add(Stat::BytesTls, bytes);
+  deliver(bytes);
   last_progress_ = worker_.now;
   blocked_since_ = kNever;
 }
@@ -113,7 +118,7 @@ void Direction::count_caller_bytes(uint64_t bytes) {
 Direction::Outcome Direction::end(bool fin, bool last) {
   // The close would send the FIN, but nothing before it.
   if (fin && (!last || sink_.socket.encrypted() || sink_.socket.lane())) {
-    const Io io = sink_.socket.end();
+    const Io io = sink_.socket.end(last);
     if (io == Io::Failed) return Outcome::SinkFailed;
     if (io != Io::Progress) return blocked();
   }
@@ -170,6 +175,7 @@ Direction::Outcome Direction::run(bool last) {
     }
     uint64_t filled = 0;
     const Io io = fill(want, filled);
+    touched_ = touched_ || filled > 0;
     if (rate_) rate_->give_back(want - filled);
     if (remaining_ != UINT64_MAX) remaining_ -= filled;
     budget -= std::min(budget, filled);

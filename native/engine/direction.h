@@ -50,6 +50,8 @@ class Direction {
   // Counts what the client wrote to the sink, beyond what was queued there before the join.
   void count_caller_bytes(uint64_t bytes);
 
+  // Nothing has been taken of the source, and nothing of the head has left.
+  bool untouched() const { return !touched_; }
   bool ended() const { return ended_; }
   bool caller_driven() const { return caller_driven_; }
   // The source's FIN has been seen (driven by the caller: perhaps with bytes before it still unread).
@@ -79,6 +81,7 @@ class Direction {
   bool wants_splice();
   uint64_t budget() const;
   void follow_stream(uint64_t filled);
+  bool take_end(uint8_t* behind, size_t room, size_t& more);
   bool short_fill(uint64_t filled);
   void set_streaming(bool on);
   void note_fill(uint64_t filled, bool full);
@@ -87,6 +90,8 @@ class Direction {
   bool leave_splice();
   bool take_pending();
   void hand_over();
+  // Counts what the sink has, or is certain to get, and no splice has moved.
+  void deliver(uint64_t bytes);
   bool merges() const;
   void count(uint64_t bytes, bool by_splice);
   void settle();
@@ -134,6 +139,7 @@ class Direction {
   bool finishing_ = false;
   bool finish_fin_ = false;
   bool ended_ = false;
+  bool touched_ = false;
 };
 
 }  // namespace millrace

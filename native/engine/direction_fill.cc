@@ -170,13 +170,23 @@ Io Direction::forward(uint64_t want, uint64_t& filled) {
   size_t n = 0;
   uint8_t* const buffer = worker_.buffer.data();
   const size_t room = sink_.socket.encrypted() ? TlsScratch::kPlaintext - LaneLayer::kRoom : worker_.buffer.size();
-  const Io io = source_.socket.receive(buffer, std::min<uint64_t>(want, room), n);
+  const size_t length = std::min<uint64_t>(want, room);
+  const Io io = source_.socket.receive(buffer, length, n);
   if (io != Io::Progress) return io;
+  size_t more = 0;
+  LaneLayer* const lane = take_end(buffer + n, length - n, more) ? sink_.socket.lane() : nullptr;
+  n += more;
   filled = n;
+  // Nothing but this end can come next, and it comes in this visit.
+  const LaneLayer* const source_lane = source_.socket.lane();
+  const bool ends_now = source_lane && source_lane->ended_behind() && sink_.socket.lane() == nullptr && !rate_ &&
+                        remaining_ == UINT64_MAX;
   size_t sent = 0;
   while (sent < n) {
     size_t m = 0;
-    const Io out = sink_.socket.send_roomy(buffer + sent, n - sent, m);
+    const Io out = lane       ? lane->send_last(sink_.socket, buffer + sent, n - sent, m)
+                   : ends_now ? sink_.socket.send_before_end(buffer + sent, n - sent, m)
+                              : sink_.socket.send_roomy(buffer + sent, n - sent, m);
     if (out == Io::Failed) return Io::Failed;
     if (out != Io::Progress) break;
     sent += m;
@@ -184,6 +194,22 @@ Io Direction::forward(uint64_t want, uint64_t& filled) {
   }
   kept_.append({buffer + sent, n - sent});
   return Io::Progress;
+}
+
+// An end that came with the bytes before it leaves a lane with them: looks for it. There may be more bytes instead.
+bool Direction::take_end(uint8_t* behind, size_t room, size_t& more) {
+  if (sink_.socket.lane() == nullptr || !source_.socket.peer_ended() || room <= LaneFrame::kHeader) return false;
+  if (remaining_ != UINT64_MAX || source_.socket.lane() != nullptr || !source_.socket.readable()) return false;
+  switch (source_.socket.receive(behind, room - LaneFrame::kHeader, more)) {
+    case Io::Ended:
+      note_end();
+      return source_ended_;
+    case Io::Failed:
+      source_failed_ = true;
+      return false;
+    default:
+      return false;
+  }
 }
 
 // Behind a direction that ended before its source did: reads on within a bound, to notice the source's end and so
@@ -196,6 +222,7 @@ void Direction::discard() {
     if (io == Io::Ended) source_ended_ = true;
     if (io == Io::Failed) source_failed_ = true;
     discarded_ += n;
+    touched_ = touched_ || n > 0;
   }
 }
 

@@ -17,6 +17,8 @@ void Endpoint::count_against(std::shared_ptr<ListenSocket> listener) { listener_
 
 void Endpoint::attach(Worker* worker) {
   worker_ = worker;
+  // What another worker was to do for it.
+  if (!worker) queued = false;
   if (worker && socket.encrypted()) socket.tls()->bind(worker->tls_scratch());
 }
 
@@ -57,8 +59,9 @@ void Endpoint::on_ready(uint32_t events) {
       return step_close();
     case Stage::Waiting:
       socket.note(events);
+      if (LaneLayer* const lane = socket.lane()) lane->look(socket, worker_->buffer);
       // A visitor that is gone needs no service. One that has only ended its side may wait for an answer.
-      if (dialed_ != 0 && socket.error() != 0) worker_->cancel_dial(*this, EndReason::Reset, socket.error());
+      if (dialed_ != 0 && socket.failure() != 0) worker_->cancel_dial(*this, EndReason::Reset, socket.failure());
       return;
     case Stage::Closed:
       return;
@@ -76,6 +79,11 @@ void Endpoint::on_timer(Millis now) {
     case Stage::Open:
     case Stage::Waiting:
     case Stage::Joined:
+      if (LaneLayer* const lane = socket.lane(); lane && lane->holds_back()) {
+        size_t n = 0;
+        lane->flush(socket, false, n);
+        return serve();
+      }
       if (read_max_ == 0) return;
       read_max_ = 0;
       return emit(EventType::Read, static_cast<uint32_t>(ReadStatus::TimedOut));
@@ -139,6 +147,8 @@ void Endpoint::request_read(size_t max, Millis deadline) {
   worker_->wheel.cancel(timer_);
   rearm();
   serve_read();
+  // A lane's visitor ends within what is read, and no edge tells of it.
+  if (stage_ == Stage::Open && socket.lane()) report_end();
 }
 
 void Endpoint::write(std::span<const uint8_t> bytes) {
@@ -249,10 +259,16 @@ void Endpoint::serve_read() {
 }
 
 void Endpoint::report_end() {
+  LaneLayer* const lane = socket.lane();
+  if (lane) {
+    lane->look(socket, worker_->buffer);
+    lane->watch(socket, worker_->buffer);
+  }
+  const bool ended = lane ? lane->ended_in() : socket.peer_ended();
   if (socket.failure() != 0 && !reset_reported_) {
     reset_reported_ = true;
     emit(EventType::PeerEnded, static_cast<uint32_t>(socket.failure()));
-  } else if (socket.peer_ended() && !fin_reported_ && !reset_reported_) {
+  } else if (ended && !fin_reported_ && !reset_reported_) {
     fin_reported_ = true;
     emit(EventType::PeerEnded, 0);
   }

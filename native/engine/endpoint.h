@@ -45,6 +45,8 @@ class Endpoint final : public Pollable, public TimerTarget {
   static constexpr size_t kLingerBytes = 64 << 10;
   // docs/protocol.md: laneSettleMs.
   static constexpr Millis kLaneSettle = 10'000;
+  // How long a lane's END waits for the next visit, to leave with its OPEN.
+  static constexpr Millis kHoldBack = 2;
   // What a step of a lane that settles discards.
   static constexpr size_t kSettleBytes = 256 << 10;
 
@@ -92,8 +94,16 @@ class Endpoint final : public Pollable, public TimerTarget {
   // Ends a visit, whose lane goes on, as settle() sees to; false when this is no lane. Not orderly: by RESET.
   bool leave_visit(bool orderly, LaneReset reason = LaneReset::Connection);
   void settle();
-  // Its join can't begin: resets a visitor, and leaves a lane as it was.
-  void turn_away(LaneReset reason);
+  // Its join can't begin: resets a visitor, and leaves a lane as it was. `held`: as hold_visit().
+  void turn_away(LaneReset reason, bool held = false);
+  // On a lane that opens visits, and has none: begins one that is in no join.
+  void open_visit(std::span<const uint8_t> start, std::span<const uint8_t> bytes);
+  // The client has no part in the visit any more: ends it, unless its join has.
+  void let_go(bool reset);
+  // The visit in a join is the client's as well, whose commands may be under way: it is over only once he lets go.
+  void hold_visit() { held_ = socket.lane() != nullptr; }
+  // Its join is over, and has taken nothing of it: it is the client's as before.
+  void stay();
   // As SecureSpec.
   bool resets_when_truncated() const { return resets_when_truncated_; }
   // `errno` other than 0: the engine gives the endpoint up on its own.
@@ -127,6 +137,7 @@ class Endpoint final : public Pollable, public TimerTarget {
   void leave_secure();
   void step_secure();
   void serve_lane();
+  void hold_back();
   void free_lane();
   void finish_connect(uint32_t events);
   void begin_join(uint32_t events);
@@ -136,6 +147,8 @@ class Endpoint final : public Pollable, public TimerTarget {
   void step_close();
   void end(bool reset, int error);
   void settle_due();
+  // Its visit is over at both ends, and nothing of it waits.
+  bool settled() const { return socket.lane()->over() && !socket.unsent_ciphertext(); }
   void insist();
   void gone(int error, bool reset = false);
   void rearm();
@@ -155,6 +168,7 @@ class Endpoint final : public Pollable, public TimerTarget {
   size_t discarded_ = 0;
   Stage stage_;
   bool flush_asked_ = false;
+  bool held_ = false;  // as hold_visit()
   bool release_asked_ = false;
   bool fin_reported_ = false;
   bool reset_reported_ = false;

@@ -149,6 +149,10 @@ void Engine::lane(EndpointId id, LaneRole role, std::vector<uint8_t> head) {
   post(id, LaneCommand{id, role, std::move(head)});
 }
 
+void Engine::open(EndpointId id, std::vector<uint8_t> start, std::vector<uint8_t> bytes) {
+  post(id, OpenCommand{id, std::move(start), std::move(bytes)});
+}
+
 void Engine::leave(EndpointId id, bool reset) { post(id, LeaveCommand{id, reset}); }
 
 void Engine::join(std::unique_ptr<JoinSpec> spec) {

@@ -85,7 +85,10 @@ class Engine {
   void secure(EndpointId id, std::unique_ptr<SecureSpec> spec, Millis timeout);
   // As Endpoint::request_lane().
   void lane(EndpointId id, LaneRole role, std::vector<uint8_t> head);
-  // Ends the visit of a lane that is in no join; `reset`: by RESET, else by END.
+  // Begins a visit on a lane that opens them, outside of a join; `bytes` are its first.
+  void open(EndpointId id, std::vector<uint8_t> start, std::vector<uint8_t> bytes);
+  // Ends the visit of a lane that is in no join; `reset`: by RESET, else by END. A visit that was in a join with a direction
+  // driven by the client is over only after this too: until then a command of the client's may be on its way to it.
   void leave(EndpointId id, bool reset);
   // Ends in exactly one JoinEnded event, whatever becomes of the endpoints.
   void join(std::unique_ptr<JoinSpec> spec);

@@ -168,8 +168,15 @@ void Join::run_reset() {
   if (other.socket.failure() != 0 || other.socket.drained() || worker_.now >= reset_deadline_) end_failed();
 }
 
+// A lane that was lost before it had anything of its visitor: that one can go on another.
+bool Join::keeps_visitor() const {
+  return frame_.opens && failed_ == &b_ && b_.socket.error() != 0 && a_.socket.failure() == 0 && !a_.socket.lane() &&
+         !a_to_b_.caller_driven() && !b_to_a_.caller_driven() && a_to_b_.untouched() && b_to_a_.delivered() == 0;
+}
+
 void Join::end_failed() {
   const int error = failed_->socket.failure();
+  if (keeps_visitor()) return end(EndReason::Unreachable, error);
   if (error == 0 && failed_->socket.truncated()) return end(EndReason::Truncated);
   end(is_reset(error) ? EndReason::Reset : EndReason::Error, error);
 }
@@ -240,10 +247,17 @@ void Join::note_paths() {
 void Join::end(EndReason reason, int error) {
   ended_ = true;
   worker_.wheel.cancel(timer_);
+  if (a_to_b_.caller_driven() || b_to_a_.caller_driven()) {
+    a_.hold_visit();
+    b_.hold_visit();
+  }
   a_to_b_.kill();
   b_to_a_.kill();
   uint64_t closed = 2;
-  if (failed_ == nullptr && (reason == EndReason::Eof || reason == EndReason::Truncated)) {
+  if (reason == EndReason::Unreachable) {
+    closed = 0;
+    b_.leave_visit(false);
+  } else if (failed_ == nullptr && (reason == EndReason::Eof || reason == EndReason::Truncated)) {
     // A side that may still be sending, or has yet to be told the end, gets an orderly close; the others have sent their
     // FIN.
     for (Endpoint* side : {&a_, &b_}) {
@@ -267,6 +281,7 @@ void Join::end(EndReason reason, int error) {
   worker_.remove(*this);
   Endpoint* const sides[] = {&a_, &b_};
   report(worker_, frame_, reason, error, &a_to_b_, &b_to_a_, worker_.now - started_, closed);
+  if (reason == EndReason::Unreachable) sides[0]->stay();
   // What comes of the lane now is another visit's.
   for (Endpoint* side : sides) side->settle();
 }

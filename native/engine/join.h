@@ -23,6 +23,7 @@ struct JoinFrame {
   CounterCell* cell = nullptr;  // valid until JoinEnded is pushed or the client is detached
   EndpointId a = 0;
   JoinLimits limits;
+  bool opens = false;  // side b is a lane, on which the join begins a visit
 };
 
 struct JoinSpec : JoinFrame {
@@ -68,6 +69,7 @@ class Join final : public TimerTarget {
   void check_limits(Millis now);
   Millis next_deadline() const;
   void note_paths();
+  bool keeps_visitor() const;
   bool truncated() const { return a_to_b_.truncated() || b_to_a_.truncated(); }
   void flush_replies();
   void watch_lanes();

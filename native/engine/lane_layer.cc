@@ -25,7 +25,7 @@ Io LaneLayer::fault(Socket& socket) {
 
 void LaneLayer::open(std::span<const uint8_t> payload) {
   reader_.begin(static_cast<uint8_t>(visit() + 1));
-  ended_out_ = reset_out_ = false;
+  ended_out_ = reset_out_ = holds_back_ = false;
   control(LaneFrameType::Open, payload);
 }
 
@@ -73,7 +73,7 @@ Io LaneLayer::receive(Socket& socket, uint8_t* buffer, size_t length, size_t& mo
   }
 }
 
-Io LaneLayer::send_roomy(Socket& socket, uint8_t* bytes, size_t length, size_t& moved) {
+Io LaneLayer::send_framed(Socket& socket, uint8_t* bytes, size_t length, size_t& moved, bool last) {
   if (!can_send()) return Io::Failed;
   if (!can_merge()) return send(socket, bytes, length, moved);
   const size_t size = std::min(length, LaneFrame::kMaxData);
@@ -83,8 +83,11 @@ Io LaneLayer::send_roomy(Socket& socket, uint8_t* bytes, size_t length, size_t& 
   if (before > 0) std::memcpy(start, control_.data(), before);
   const LaneFrame::Header header = LaneFrame{LaneFrameType::Data, visit(), static_cast<uint32_t>(size)}.encode();
   std::memcpy(bytes - header.size(), header.data(), header.size());
+  const LaneFrame::Header end = LaneFrame{LaneFrameType::End, visit(), 0}.encode();
+  const size_t behind = last && size == length ? end.size() : 0;
+  std::memcpy(bytes + size, end.data(), behind);
   size_t n = 0;
-  const Io io = socket.send_carried(start, lead + size, n, {.uncounted = lead});
+  const Io io = socket.send_carried(start, lead + size + behind, n, {.uncounted = lead, .behind = behind});
   if (io != Io::Progress) return io;
   frame_left_ = size;
   if (n < lead) {
@@ -92,8 +95,12 @@ Io LaneLayer::send_roomy(Socket& socket, uint8_t* bytes, size_t length, size_t& 
     return Io::Blocked;
   }
   control_.clear();
-  moved = n - lead;
+  moved = std::min(n - lead, size);
   frame_left_ -= moved;
+  if (behind > 0 && frame_left_ == 0) {
+    ended_out_ = true;
+    control_.append(std::span(end).subspan(n - lead - size));
+  }
   return moved > 0 ? Io::Progress : Io::Blocked;
 }
 
@@ -130,12 +137,32 @@ Io LaneLayer::begin_splice(Socket& socket, size_t length) {
   return flush(socket, true, waited);
 }
 
-Io LaneLayer::end(Socket& socket) {
+Io LaneLayer::end(Socket& socket, bool last) {
   if (was_reset()) return Io::Failed;
   if (!ended_out_) control(LaneFrameType::End);
   ended_out_ = true;
+  // With it the visit is over, and nobody waits for it but the service's connection, which is of no use any more.
+  holds_back_ = last && role_ == LaneRole::Opens && ended_in() && control_.size() == LaneFrame::kHeader;
+  if (holds_back_) return Io::Progress;
   size_t waited = 0;
   return flush(socket, false, waited);
+}
+
+void LaneLayer::look(Socket& socket, std::span<uint8_t> buffer) {
+  while (active() && !ended_in() && !reader_.faulty() && !reader_.in_data()) {
+    if (reader_.holds()) {
+      reader_.take_held(buffer.data(), 0);
+      continue;
+    }
+    if (!socket.readable_carried()) return;
+    // What is not payload is a header, or what RESET carries.
+    size_t n = 0;
+    const Io io = socket.receive_carried(buffer.data(), std::max(reader_.header_left(), reader_.left()), n);
+    if (io == Io::Blocked) return;
+    if (io != Io::Progress) return socket.fail(ECONNRESET);
+    reader_.take(buffer.first(n), buffer.data(), 0);
+  }
+  if (reader_.faulty()) fault(socket);
 }
 
 void LaneLayer::watch(Socket& socket, std::span<uint8_t> buffer) {
@@ -155,6 +182,7 @@ void LaneLayer::watch(Socket& socket, std::span<uint8_t> buffer) {
 }
 
 Io LaneLayer::flush(Socket& socket, bool more, size_t& moved) {
+  holds_back_ = false;
   while (!control_.empty()) {
     size_t n = 0;
     const size_t size = control_.size();
@@ -173,6 +201,14 @@ void LaneLayer::complete(std::span<const uint8_t> rest) {
   frame_left_ = 0;
 }
 
+void LaneLayer::add(std::span<const uint8_t> bytes) {
+  while (!bytes.empty() && can_send()) {
+    const size_t length = std::min(bytes.size(), LaneFrame::kMaxData);
+    control(LaneFrameType::Data, bytes.first(length));
+    bytes = bytes.subspan(length);
+  }
+}
+
 void LaneLayer::give_up(bool orderly, LaneReset reason) {
   const bool says_reset = !orderly && !reset_out_ && !(ended_out_ && ended_in());
   if (says_reset) {
@@ -180,11 +216,11 @@ void LaneLayer::give_up(bool orderly, LaneReset reason) {
     const uint8_t payload[] = {LaneFrame::byte(code, 0), LaneFrame::byte(code, 1), LaneFrame::byte(code, 2),
                                LaneFrame::byte(code, 3)};
     control(LaneFrameType::Reset, payload);
-    reset_out_ = true;
   } else if (!ended_out_) {
     control(LaneFrameType::End);
   }
   ended_out_ = true;
+  reset_out_ = reset_out_ || !orderly;
 }
 
 }  // namespace millrace

@@ -31,7 +31,10 @@ class LaneLayer {
   bool was_reset() const { return active() && reader_.end() == LaneEnd::Reset; }
   LaneReset reset_reason() const { return reader_.reset_reason(); }
   // Both directions have ended, and this end's last frame is out.
-  bool over() const { return ended_out_ && ended_in() && control_.empty(); }
+  bool over() const { return ended_out_ && ended_in() && (control_.empty() || holds_back_); }
+  // The END of a visit that is over waits for the next OPEN, to leave with it; flush() sends it.
+  bool holds_back() const { return holds_back_; }
+  // This end has given the visit up, by RESET unless it was over but for what is not out.
   bool reset_out() const { return reset_out_; }
   bool faulty() const { return reader_.faulty(); }
 
@@ -45,15 +48,25 @@ class LaneLayer {
   // As the socket's own calls. `buffer` has kRoom in front of it, and so have the bytes of send_roomy().
   Io receive(Socket& socket, uint8_t* buffer, size_t length, size_t& moved);
   Io send(Socket& socket, const uint8_t* bytes, size_t length, size_t& moved);
-  Io send_roomy(Socket& socket, uint8_t* bytes, size_t length, size_t& moved);
+  Io send_roomy(Socket& socket, uint8_t* bytes, size_t length, size_t& moved) {
+    return send_framed(socket, bytes, length, moved, false);
+  }
+  // The last of them, with END: which has been said once all are sent. LaneFrame::kHeader bytes behind them may be written
+  // over as well.
+  Io send_last(Socket& socket, uint8_t* bytes, size_t length, size_t& moved) {
+    return send_framed(socket, bytes, length, moved, true);
+  }
   // Before a splice from here: how much it may take. Io::Unsupported: some has been read already, and must be received.
   Io prepare_splice(Socket& socket, uint64_t& limit);
   void note_spliced_in(size_t bytes) { reader_.skip(bytes); }
   // Before a splice of `length` bytes to here, which are a frame or the rest of one.
   Io begin_splice(Socket& socket, size_t length);
   void note_spliced_out(size_t bytes) { frame_left_ -= bytes; }
-  // Sends END; Io::Blocked until it is out.
-  Io end(Socket& socket);
+  // Sends END, unless it is held back; Io::Blocked until it is out. `last`: the other direction has nothing left to deliver,
+  // so that nothing but the next visit can be waited for.
+  Io end(Socket& socket, bool last);
+  // Before the visitor's next bytes, which stay where they are: looks for the peer's END or RESET.
+  void look(Socket& socket, std::span<uint8_t> buffer);
   // Looks for a RESET behind the peer's END.
   void watch(Socket& socket, std::span<uint8_t> buffer);
 
@@ -63,7 +76,9 @@ class LaneLayer {
   // What waits can leave together with bytes that are about to be sent.
   bool can_merge() const { return frame_left_ == 0 && control_.size() + LaneFrame::kHeader <= kRoom; }
   // A receive may return something although the socket has nothing more.
-  bool readable() const { return reader_.holds() || (active() && ended_in()); }
+  bool readable() const { return reader_.holds() || reader_.faulty() || (active() && ended_in()); }
+  // The peer's END is behind what has been received.
+  bool ended_behind() const { return active() && reader_.end() == LaneEnd::End; }
   // Bytes from before the connection became a lane, or whole frames: they leave first.
   void queue(std::span<const uint8_t> bytes) { control_.append(bytes); }
 
@@ -71,6 +86,8 @@ class LaneLayer {
   size_t owed() const { return frame_left_; }
   // Takes over what is owed: `rest` begins with it. Without all of it the lane is lost.
   void complete(std::span<const uint8_t> rest);
+  // Takes over what is to leave before the visit's end.
+  void add(std::span<const uint8_t> bytes);
   // Ends this end's part of the visit: by END, or by RESET.
   void give_up(bool orderly, LaneReset reason);
   // A frame that has begun can't be ended.
@@ -79,6 +96,7 @@ class LaneLayer {
  private:
   void control(LaneFrameType type, std::span<const uint8_t> payload = {});
   void begin_frame(size_t length);
+  Io send_framed(Socket& socket, uint8_t* bytes, size_t length, size_t& moved, bool last);
   bool can_send() const { return active() && !ended_out_ && !was_reset(); }
   Io fault(Socket& socket);
 
@@ -89,6 +107,7 @@ class LaneLayer {
   bool ended_out_ = true;  // END or RESET has been said
   bool reset_out_ = false;
   bool lost_ = false;
+  bool holds_back_ = false;
 };
 
 }  // namespace millrace

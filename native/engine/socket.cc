@@ -50,7 +50,7 @@ Io Socket::receive_carried(void* buffer, size_t length, size_t& moved) {
 }
 
 Io Socket::send_carried(const void* bytes, size_t length, size_t& moved, SendHow how) {
-  if (tls_) return tls_->send(*this, bytes, length, moved, how.uncounted);
+  if (tls_) return tls_->send(*this, bytes, length, moved, how.uncounted, how.behind);
   return send_raw(bytes, length, moved, how.more);
 }
 

@@ -30,6 +30,7 @@ enum class Io : uint8_t {
 // How bytes are sent that aren't a visitor's, or not only.
 struct SendHow {
   size_t uncounted = 0;  // the first so many are nobody's payload
+  size_t behind = 0;     // and neither are the last so many
   bool more = false;     // others follow at once (MSG_MORE)
 };
 
@@ -84,6 +85,10 @@ class Socket {
   Io send(const void* bytes, size_t length, size_t& moved);
   // The same where LaneLayer::kRoom in front of `bytes` may be written over.
   Io send_roomy(uint8_t* bytes, size_t length, size_t& moved);
+  // The last bytes before a FIN, which is to follow at once: they leave with it where that is possible.
+  Io send_before_end(const void* bytes, size_t length, size_t& moved) {
+    return tls_ || lane_ ? send(bytes, length, moved) : send_raw(bytes, length, moved, true);
+  }
   // `pipe` must be empty, as EAGAIN could else mean either end. Blocked and Ended are hints only: receive() confirms.
   Io splice_to(Pipe& pipe, size_t length, size_t& moved);
   // `length` must be exactly what the pipe holds: more stalls 200 ms when it holds 16 buffers.
@@ -108,8 +113,8 @@ class Socket {
 
   // How many bytes the kernel may hold that are not sent yet before the socket counts as full (TCP_NOTSENT_LOWAT, tcp(7)).
   void limit_unsent(size_t bytes);
-  // Ends what is carried: FIN, as shutdown_write(), or a lane's END.
-  Io end() { return lane_ ? lane_->end(*this) : shutdown_write(); }
+  // Ends what is carried: FIN, as shutdown_write(), or a lane's END, of which LaneLayer::end() says what `last` is.
+  Io end(bool last) { return lane_ ? lane_->end(*this, last) : shutdown_write(); }
   // Sends FIN, and the close_notify before it: Blocked until that is out. What is queued must be.
   Io shutdown_write();
   // True when the peer's kernel has acknowledged everything sent (unix sockets and lanes, whose RESET overtakes nothing:

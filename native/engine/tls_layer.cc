@@ -104,7 +104,7 @@ Io TlsLayer::receive(Socket& socket, void* buffer, size_t length, size_t& moved)
   }
 }
 
-Io TlsLayer::send(Socket& socket, const void* bytes, size_t length, size_t& moved, size_t uncounted) {
+Io TlsLayer::send(Socket& socket, const void* bytes, size_t length, size_t& moved, size_t uncounted, size_t behind) {
   size_t before = 0;
   if (const Io io = flush(socket, before); io != Io::Progress) return io;
   const TlsRecords records = streaming_out_ ? TlsRecords::Full : TlsRecords::Small;
@@ -115,7 +115,8 @@ Io TlsLayer::send(Socket& socket, const void* bytes, size_t length, size_t& move
     const TlsIo done =
         stream_->write(output, {static_cast<const uint8_t*>(bytes), length}, records, moved, &scratch_->records);
     put(socket, output);
-    if (!output_.empty()) keep_records(put_before, uncounted);
+    const size_t counted = std::min(moved, length - behind) - std::min(moved, uncounted);
+    if (!output_.empty()) keep_records(put_before, uncounted, counted);
     // Some of it may be out although the socket has failed, which the next call tells.
     if (done == TlsIo::Progress) return Io::Progress;
     if (socket.error() != 0) return Io::Failed;
@@ -125,11 +126,13 @@ Io TlsLayer::send(Socket& socket, const void* bytes, size_t length, size_t& move
   }
 }
 
-void TlsLayer::keep_records(uint64_t before, size_t uncounted) {
+void TlsLayer::keep_records(uint64_t before, size_t uncounted, size_t counted) {
   for (const TlsRecord& record : scratch_->records) {
     const size_t nobodys = std::min(uncounted, record.plaintext);
     uncounted -= nobodys;
-    if (before + record.end > taken_) records_.push_back({before + record.end, record.plaintext - nobodys});
+    const size_t somebodys = std::min(counted, record.plaintext - nobodys);
+    counted -= somebodys;
+    if (before + record.end > taken_) records_.push_back({before + record.end, somebodys});
   }
 }
 

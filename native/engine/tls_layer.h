@@ -45,7 +45,7 @@ class TlsLayer {
   Io receive(Socket& socket, void* buffer, size_t length, size_t& moved);
   // `moved` is what has become ciphertext; unsent() tells whether that is out. The first `uncounted` bytes don't count as
   // plaintext there.
-  Io send(Socket& socket, const void* bytes, size_t length, size_t& moved, size_t uncounted = 0);
+  Io send(Socket& socket, const void* bytes, size_t length, size_t& moved, size_t uncounted = 0, size_t behind = 0);
   Io flush(Socket& socket, size_t& moved);
   // Says close_notify.
   Io close(Socket& socket);
@@ -69,7 +69,7 @@ class TlsLayer {
   void keep(const TlsInput& input, bool was_kept);
   // Sends it, and keeps what the kernel doesn't take.
   void put(Socket& socket, const TlsOutput& output);
-  void keep_records(uint64_t before, size_t uncounted);
+  void keep_records(uint64_t before, size_t uncounted, size_t counted);
   void fail(Socket& socket);
 
   std::unique_ptr<TlsStream> stream_;

@@ -125,6 +125,7 @@ class Worker {
   void handle(ReleaseCommand& command);
   void handle(SecureCommand& command);
   void handle(LaneCommand& command);
+  void handle(OpenCommand& command);
   void handle(LeaveCommand& command);
   void handle(AbortCommand& command);
   void handle(FinishCommand& command);
@@ -139,6 +140,7 @@ class Worker {
   void handle(StopCommand& command);
   void dispatch(Command& command);
   void begin(std::unique_ptr<JoinSpec> spec);
+  void keep_visitor(const JoinSpec& spec, Endpoint& visitor, Endpoint* lane);
 
   EngineState& engine_;
   const uint32_t index_;

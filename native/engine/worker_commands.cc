@@ -208,12 +208,12 @@ void Worker::handle(LaneCommand& command) {
   if (Endpoint* endpoint = find(command.id)) endpoint->request_lane(command.role, command.head);
 }
 
+void Worker::handle(OpenCommand& command) {
+  if (Endpoint* endpoint = find(command.id)) endpoint->open_visit(command.start, command.bytes);
+}
+
 void Worker::handle(LeaveCommand& command) {
-  Endpoint* const endpoint = find(command.id);
-  if (!endpoint || endpoint->stage() != Endpoint::Stage::Open || !endpoint->socket.lane()) return;
-  if (!endpoint->socket.lane()->active()) return;
-  endpoint->leave_visit(!command.reset, LaneReset::GivenUp);
-  endpoint->settle();
+  if (Endpoint* endpoint = find(command.id)) endpoint->let_go(command.reset);
 }
 
 void Worker::handle(AbortCommand& command) {
@@ -235,11 +235,13 @@ void Worker::begin(std::unique_ptr<JoinSpec> spec) {
   Endpoint* a = find(spec->a);
   Endpoint* b = find(spec->b);
   const bool opens = !spec->open.empty();
+  spec->opens = opens;
   const auto usable = [opens](const Endpoint* endpoint) {
     return endpoint && endpoint->ready_to_join(opens) &&
            (endpoint->stage() == Endpoint::Stage::Open ||
             (endpoint->stage() == Endpoint::Stage::Waiting && endpoint->dialed() == 0));
   };
+  if (opens && usable(a) && !a->socket.lane() && a != b && !usable(b)) return keep_visitor(*spec, *a, b);
   if (!usable(a) || !usable(b) || a == b) {
     for (Endpoint* side : {a, b}) {
       if (side && !side->socket.lane()) side->destroy(true);
@@ -247,8 +249,9 @@ void Worker::begin(std::unique_ptr<JoinSpec> spec) {
     if (spec->client->closed()) return;
     stats.add(Stat::JoinsBegun);
     report_unjoined(*this, *spec, EndReason::Reset, ECONNRESET);
+    const bool driven = spec->a_to_b.caller_driven || spec->b_to_a.caller_driven;
     for (Endpoint* side : {a, b}) {
-      if (side && side->socket.lane()) side->turn_away(LaneReset::GivenUp);
+      if (side && side->socket.lane()) side->turn_away(LaneReset::GivenUp, driven);
     }
     return;
   }
@@ -256,13 +259,21 @@ void Worker::begin(std::unique_ptr<JoinSpec> spec) {
   stats.add(Stat::JoinsNow);
   const EndpointId key = spec->a;
   for (Endpoint* side : {a, b}) {
-    if (!side->opens_visits()) continue;
+    if (!opens || !side->opens_visits()) continue;
     side->socket.lane()->open(spec->open);
     stats.add(Stat::LanesVisits);
   }
   auto join = std::make_unique<Join>(*this, std::move(*spec), *a, *b);
   enqueue(*join);
   joins_[key] = std::move(join);
+}
+
+// Nothing of the visitor has been taken: it can go on another lane.
+void Worker::keep_visitor(const JoinSpec& spec, Endpoint& visitor, Endpoint* lane) {
+  stats.add(Stat::JoinsBegun);
+  report_unjoined(*this, spec, EndReason::Unreachable, ECONNRESET);
+  visitor.stay();
+  if (lane) lane->turn_away(LaneReset::GivenUp);
 }
 
 void Worker::handle(FetchCommand& command) {

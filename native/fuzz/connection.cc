@@ -78,6 +78,7 @@ long Connection::recv(uint8_t* buffer, size_t length) {
   const uint64_t taken = std::min<uint64_t>(there, length);
   if (taken > 0) {
     if (tls && consumed >= tls->from) std::memcpy(buffer, tls->wire().data() + (consumed - tls->from), taken);
+    else if (lane) std::memcpy(buffer, lane->wire().data() + consumed, taken);
     else std::memcpy(buffer, pattern(stream, consumed), taken);
     consume(taken);
     return static_cast<long>(taken);
@@ -94,8 +95,11 @@ long Connection::splice_to(PipeObject& pipe, size_t length) {
   if (plain_until != kAll) kernel.violation("a TLS connection is spliced");
   // One slot of the pipe for each piece of a packet, of 32 KiB at most.
   while (moved < length && !rx_.empty() && !rx_.front().urgent && pipe.spans.size() < pipe.slots) {
-    const uint64_t part = std::min({rx_.front().length, length - moved, uint64_t{32} << 10});
-    pipe.spans.push_back({stream, consumed, part});
+    uint64_t part = std::min({rx_.front().length, length - moved, uint64_t{32} << 10});
+    const Span piece = lane ? lane->label(consumed, part) : Span{stream, consumed, part};
+    if (piece.stream >= LaneActor::kFraming) kernel.violation("a lane's frames are spliced");
+    pipe.spans.push_back(piece);
+    part = piece.length;
     consume(part);
     moved += part;
   }
@@ -120,6 +124,8 @@ void Connection::accept(uint64_t length) {
   accepted_at = kernel.now;
   tx += length;
   ++kernel.progress;
+  // What a lane's far end answers.
+  if (lane && !holds_frames) send_frames(16 << 10);
   carry();
 }
 
@@ -139,6 +145,7 @@ long Connection::send(const uint8_t* bytes, size_t length) {
 }
 
 void Connection::take(const uint8_t* bytes, uint64_t length) {
+  if (lane) return take_frames(bytes, length);
   for (uint64_t checked = 0; checked < length;) {
     if (expected.empty()) {
       kernel.violation("bytes are sent that nobody asked for");
@@ -158,10 +165,28 @@ void Connection::take(const uint8_t* bytes, uint64_t length) {
   accepted += length;
 }
 
+void Connection::take_frames(const uint8_t* bytes, uint64_t length) {
+  lane->hear({bytes, length}, consumed_plain());
+  if (!lane->complaint().empty()) kernel.violation(lane->complaint());
+  accepted += length;
+}
+
 void Connection::take_ciphertext(const uint8_t* bytes, uint64_t length) {
   tls->hear({bytes, length}, [this](std::span<const uint8_t> plain) { take(plain.data(), plain.size()); });
   if (tls->complaint() != nullptr) kernel.violation(tls->complaint());
   send_wire(16 << 10);
+}
+
+void Connection::send_frames(uint64_t packet, uint64_t most) {
+  const uint64_t length = std::min(lane->wire().size() - frames_sent, most);
+  if (length == 0 || state != State::Connected || fin_sent || peer_gone) return;
+  const uint8_t* const bytes = lane->wire().data() + frames_sent;
+  if (tls && !tls->write({bytes, length}, packet)) return;
+  frames_sent += length;
+  sent += length;
+  if (tls) return send_wire(packet);
+  for (uint64_t left = length; left > 0; left -= std::min(left, packet)) out_.push_back({std::min(left, packet), false});
+  carry();
 }
 
 long Connection::splice_from(PipeObject& pipe, size_t length) {
@@ -173,6 +198,18 @@ long Connection::splice_from(PipeObject& pipe, size_t length) {
   uint64_t moved = 0;
   while (moved < room && !pipe.spans.empty()) {
     Span& piece = pipe.spans.front();
+    if (lane) {
+      const uint64_t part = lane->hear_spliced(piece, room - moved);
+      if (part == 0) {
+        kernel.violation(lane->complaint());
+        break;
+      }
+      piece.position += part;
+      piece.length -= part;
+      moved += part;
+      if (piece.length == 0) pipe.spans.pop_front();
+      continue;
+    }
     if (expected.empty()) {
       kernel.violation("bytes are spliced that nobody asked for");
       break;
@@ -253,7 +290,7 @@ void Connection::refuse(int error) {
 bool Connection::peer_send(uint64_t length, uint64_t packet) {
   if (state != State::Connected || fin_sent || peer_gone) return false;
   if (tls) {
-    if (!tls->write(stream, sent, length, packet)) return false;
+    if (!tls->write({pattern(stream, sent), length}, packet)) return false;
     sent += length;
     send_wire(packet);
     return true;

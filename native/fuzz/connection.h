@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "lane_actor.h"
 #include "pattern.h"
 #include "tls_actor.h"
 
@@ -52,6 +53,9 @@ class Connection {
   void encrypt_behind(uint64_t bytes) { plain_until = bytes; }
   // Puts what the peer has said in TLS on its way, in such packets.
   void send_wire(uint64_t packet);
+  // The same of what a lane's far end has said, `most` bytes of it, which may cut a frame.
+  void send_frames(uint64_t packet, uint64_t most = UINT64_MAX);
+  bool owes_frames() const { return lane && frames_sent < lane->wire().size(); }
   // FIN, before which the last `lost` bytes that are not delivered yet are gone.
   void peer_cut(uint64_t lost);
   // Gives it other buffers, as either system's administrator or autotuning may.
@@ -105,6 +109,10 @@ class Connection {
 
   // Null: the peer speaks no TLS.
   std::unique_ptr<TlsActor> tls;
+  // Null: the peer is no lane's.
+  std::unique_ptr<LaneActor> lane;
+  uint64_t frames_sent = 0;   // of its wire
+  bool holds_frames = false;  // what it says isn't sent until it is told to
   static constexpr uint64_t kAll = UINT64_MAX;
   bool secured = false;         // both have heard that the handshake is done
   uint64_t plain_until = kAll;  // what the engine sends behind is ciphertext
@@ -138,6 +146,7 @@ class Connection {
   void accept(uint64_t length);
   // Checks what the engine sends against what it may, and counts it.
   void take(const uint8_t* bytes, uint64_t length);
+  void take_frames(const uint8_t* bytes, uint64_t length);
   void take_ciphertext(const uint8_t* bytes, uint64_t length);
   long refuse_send();
 

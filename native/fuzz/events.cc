@@ -13,17 +13,6 @@ Side* World::find(double id) {
   return found == sides.end() ? nullptr : &*found;
 }
 
-void World::drain() {
-  for (;;) {
-    const size_t count = client->drain(records_.data(), records_.size(), arena_.data(), arena_.size());
-    const uint8_t* payload = arena_.data();
-    for (size_t i = 0; i < count; ++i) take(records_[i], payload);
-    if (client->backlog() == 0) break;
-    if (count == 0) return kernel.violation("an event can't be taken");
-  }
-  rung_ = false;
-}
-
 void World::take(const EventRecord& record, const uint8_t*& payload) {
   trace("  event %u of %.0f: code %u, %lu %lu", static_cast<unsigned>(record.type), record.id, record.code, record.values[0], record.values[1]);
   if (record.type == EventType::JoinEnded) {

@@ -3,12 +3,8 @@
 // steps mean something else, and what is joined first has shaken hands before.
 #include <sys/resource.h>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-
 #include "join.h"
-#include "script.h"
+#include "player.h"
 #include "targets.h"
 #include "trace.h"
 #include "world.h"
@@ -17,39 +13,21 @@ namespace millrace::fuzz {
 
 namespace {
 
-constexpr uint64_t kLengths[] = {1, 2, 31, 1000, 1448, 4096, 8191, 8192, 16'384, 20'000, 65'536, 131'072, 262'144, 300'000, 524'288, 1 << 20};
-constexpr uint64_t kPackets[] = {1448, 16'384, 65'536, 100, 4096, 1};
-constexpr uint64_t kBuffers[] = {512, 2048, 4096, 16'384, 65'536, 262'144, 1 << 20};
-constexpr uint64_t kTimes[] = {1, 5, 9, 10, 11, 50, 100, 250, 999, 1001, 2000, 4999, 5001, 30'000};
-constexpr Millis kLimits[] = {0, 0, 0, 1, 20, 100, 1000, 5000, 20'000, kNever};
-constexpr uint64_t kMost[] = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, 0, 1, 1000, 16'384, 200'000, 1 << 20};
-constexpr uint64_t kHeads[] = {0, 0, 0, 1, 100, 5000, 70'000, 300'000};
-constexpr double kRates[] = {0, 0, 0, 1000, 100'000, 10e6};
-constexpr double kBursts[] = {1, 1000, 65'536, 1 << 20};
-constexpr int kErrors[] = {EMFILE, ENFILE, ENOMEM, EPERM, ENOSYS, EINVAL, EPIPE, ECONNRESET, ENOBUFS, EIO, EACCES, EOPNOTSUPP};
-constexpr uint64_t kMostSent = 4 << 20;
-// Steps beyond these change little and cost time.
-constexpr int kMostSteps = 400;
-
-class Run {
+class Run final : public Player {
  public:
-  Run(const uint8_t* bytes, size_t length, bool tls) : script_(bytes, length), tls_(tls), world_(setting() & 1 ? 2 : 1) {}
+  Run(const uint8_t* bytes, size_t length, bool tls) : Player({bytes, length}), tls_(tls), world_(setting() & 1 ? 2 : 1) {}
 
   std::string run();
 
  private:
   uint8_t setting() { return setting_ = script_.byte(); }
   void begin();
-  void step(bool within_turn);
+  void step(bool within_turn) override;
   void peer(uint8_t what);
   bool tls_peer(Connection& target, uint8_t what);
   void spoil(Connection& target);
   void encrypt(Side& side, uint8_t how, bool head);
   void client(uint8_t what);
-  void fault();
-  void arm(uint8_t what);
-  void between_calls();
-  void asleep();
   void join();
   void join_to();
   JoinModel plan();
@@ -57,23 +35,14 @@ class Run {
   Connection* connection();
   Side* side();
 
-  Script script_;
   const bool tls_;
   uint8_t setting_ = 0;
   World world_;
-  int steps_ = 0;
-  uint32_t calls_until_ = 0;   // transfers until the next steps are taken between two calls of a turn; 0 is never
-  uint32_t inner_steps_ = 0;
-  uint32_t sleeping_steps_ = 0;  // steps to be taken while a worker sleeps
-  bool inside_ = false;
 };
 
 std::string Run::run() {
-  world_.kernel.between_calls = [this] { between_calls(); };
-  world_.kernel.asleep = [this] { asleep(); };
   begin();
-  while (!script_.done() && steps_ < kMostSteps && world_.broken().empty()) step(false);
-  if (!world_.broken().empty()) return world_.broken();
+  if (!play(world_)) return world_.broken();
   switch ((setting_ >> 1) & 3) {
     case 1:
       world_.end_by_detaching();
@@ -117,9 +86,8 @@ Side* Run::side() {
 }
 
 void Run::step(bool within_turn) {
-  ++steps_;
   const uint8_t what = script_.byte();
-  trace("%s step %d: %d (at %lu ms)", within_turn ? "inner" : "outer", steps_, what, world_.kernel.now - Kernel::kStart);
+  trace("%s step %d: %d (at %lu ms)", within_turn ? "inner" : "outer", steps(), what, world_.kernel.now - Kernel::kStart);
   if (what < 96) return peer(what);
   if (what < 136) return client(what);
   if (what < 156) return fault();
@@ -305,9 +273,7 @@ void Run::client(uint8_t what) {
       // From here on only the reserve of descriptors is left, or no longer.
       rlimit limit{};
       getrlimit(RLIMIT_NOFILE, &limit);
-      world.kernel.lowest_fd = script_.flag() ? static_cast<int>(limit.rlim_cur) : 3;
-      world.reserve_touched = world.reserve_touched || world.kernel.lowest_fd > 3;
-      return;
+      return world.use_descriptors_from(script_.flag() ? static_cast<int>(limit.rlim_cur) : 3);
     }
     default:
       return world.drain();
@@ -352,71 +318,6 @@ JoinModel Run::plan() {
     plan.b_to_a = direction();
   }
   return plan;
-}
-
-void Run::fault() {
-  KernelFaults& faults = world_.kernel.faults;
-  switch (script_.below(10)) {
-    case 0:
-      faults.shorts = script_.below(64);
-      faults.most = script_.flag() ? 1 : script_.pick(kLengths);
-      return;
-    case 1:
-      faults.interrupt_every = script_.below(8);
-      if (faults.interrupt_every == 1) faults.interrupt_every = 0;
-      return;
-    case 2:
-      faults.false_empties = script_.below(6);
-      return;
-    case 3:
-      faults.false_ends = script_.below(3);
-      return;
-    case 4:
-      faults.small_pipes = script_.flag();
-      return;
-    case 5:
-      faults.unsent = script_.flag();
-      return;
-    case 6:
-      faults.reverse_events = script_.flag();
-      return;
-    default: {
-      KernelFaults::Refusal& refusal = faults.of(static_cast<Call>(script_.below(static_cast<uint32_t>(Call::kCount))));
-      refusal.left = 1 + script_.below(8);
-      refusal.error = script_.pick(kErrors);
-    }
-  }
-}
-
-// The next steps happen between two calls of a turn, or while a worker sleeps.
-void Run::arm(uint8_t what) {
-  if (what % 2 == 0) {
-    calls_until_ = 1 + script_.below(16);
-    inner_steps_ = 1 + script_.below(3);
-  } else {
-    sleeping_steps_ = 1 + script_.below(4);
-  }
-}
-
-void Run::between_calls() {
-  if (inside_ || calls_until_ == 0 || --calls_until_ > 0) return;
-  inside_ = true;
-  for (; inner_steps_ > 0; --inner_steps_) step(true);
-  inside_ = false;
-}
-
-void Run::asleep() {
-  if (inside_ || sleeping_steps_ == 0) return;
-  inside_ = true;
-  for (; sleeping_steps_ > 0; --sleeping_steps_) {
-    const uint64_t posted = world_.posted;
-    step(true);
-    // Whoever is asleep must be woken by what it is asked (with several workers: one of them).
-    if (world_.posted != posted && world_.workers == 1 && !world_.kernel.has_events(0)) {
-      world_.kernel.violation("a worker is not woken by a command");
-    }
-  }
-  inside_ = false;
 }
 
 }  // namespace

@@ -101,7 +101,7 @@ void Oracle::in_quiet() {
   size_t holding = 0;
   for (const JoinModel& join : world_.joins) holding += join.ended ? 0 : 2;
   if (kernel_.filled_pipes() > holding) kernel_.violation("a pipe holds bytes of no join");
-  if (world_.client->backlog() > 0 && !world_.rung_) kernel_.violation("events wait and the doorbell was not rung");
+  if (world_.client->backlog() > 0 && !world_.rung()) kernel_.violation("events wait and the doorbell was not rung");
 }
 
 void Oracle::quiet_join(JoinModel& join) {

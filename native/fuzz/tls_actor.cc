@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "pattern.h"
 #include "tls_layer.h"
 #include "trace.h"
 
@@ -62,18 +61,16 @@ void TlsActor::begin() {
   if (kind.client) say([&] { openssl().SSL_do_handshake(ssl_); });
 }
 
-bool TlsActor::write(uint32_t stream, uint64_t position, uint64_t length, uint64_t record) {
+bool TlsActor::write(std::span<const uint8_t> bytes, uint64_t record) {
   if (!established_ || mute()) return false;
   record = std::clamp<uint64_t>(record, 1, TlsStream::kFullRecord);
   silent_ = 0;
-  for (uint64_t done = 0; done < length;) {
+  while (!bytes.empty()) {
     size_t n = 0;
     int result = 0;
-    say([&] {
-      result = openssl().SSL_write_ex(ssl_, pattern(stream, position + done), std::min(record, length - done), &n);
-    });
+    say([&] { result = openssl().SSL_write_ex(ssl_, bytes.data(), std::min<uint64_t>(record, bytes.size()), &n); });
     if (result != 1) return fail(result), false;
-    done += n;
+    bytes = bytes.subspan(n);
     plain_ += n;
     marks_.push_back({end(), plain_});
   }

@@ -35,8 +35,8 @@ class TlsActor {
   // --- What the script does. Nothing comes of it where it makes no sense.
   // The client's hello.
   void begin();
-  // `length` bytes of `stream` from `position` on, so many in a record.
-  bool write(uint32_t stream, uint64_t position, uint64_t length, uint64_t record);
+  // So many bytes in a record.
+  bool write(std::span<const uint8_t> bytes, uint64_t record);
   void update_key(bool asks_back);
   void notify();
   // Fatal, and the last that it says or understands.

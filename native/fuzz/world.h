@@ -6,8 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "engine.h"
-#include "kernel.h"
+#include "stage.h"
 
 namespace millrace::fuzz {
 
@@ -77,22 +76,13 @@ struct JoinModel {
   EndReason reason = EndReason::Eof;
 };
 
-class World {
+class World final : public Stage {
  public:
   static constexpr size_t kMostSides = 10;
   static constexpr size_t kMostJoins = 5;
 
   explicit World(uint32_t workers);
-  ~World();
-  World(const World&) = delete;
-  World& operator=(const World&) = delete;
 
-  Kernel kernel;
-  std::unique_ptr<Engine> engine;
-  std::shared_ptr<Client> client;
-  const uint32_t workers;
-  // Counts the commands that reached a worker, as far as can be told.
-  uint64_t posted = 0;
   std::vector<Side> sides;
   std::vector<JoinModel> joins;
   std::vector<int> listeners;         // their descriptors
@@ -119,37 +109,24 @@ class World {
   void speak_tls(Side& side, const TlsActor::Kind& kind);
   void secure(Side& side, bool cut_is_reset, Millis timeout);
 
-  // --- Time.
-  void turn(uint32_t worker);
-  // Turns until every worker sleeps, then checks what must hold in a quiet moment.
-  void settle();
-  // Lets time pass from timer to timer, settling at each.
-  void pass(uint64_t milliseconds);
-  void drain();
-  // How the run ends: everything is let go its way, then nothing may be left.
+  // How a run may end as well: everything is let go its way, then nothing may be left.
   void end_in_order();
-  void end_by_detaching();
-  void end_at_once();
-
-  const std::string& broken() const { return kernel.broken; }
+  void use_descriptors_from(int lowest) override;
 
  private:
   friend class Oracle;
 
-  bool asleep();
+  void after_turn() override;
+  void in_quiet() override;
   Side* find(double id);
   const DirectionModel* direction_from(const Side& side) const;
-  void take(const EventRecord& record, const uint8_t*& payload);
+  void take(const EventRecord& record, const uint8_t*& payload) override;
   void take_secured(Side& side, const EventRecord& record, const uint8_t*& payload);
   void take_read(Side& side, const EventRecord& record, const uint8_t*& payload);
-  void expect_nothing_left();
   std::unique_ptr<JoinSpec> spec_of(const JoinModel& plan);
   void connecting(Connection& connection, uint32_t target);
 
   std::array<CounterCell, kMostJoins> cells_{};
-  std::vector<EventRecord> records_;
-  std::vector<uint8_t> arena_;
-  bool rung_ = false;
 };
 
 }  // namespace millrace::fuzz

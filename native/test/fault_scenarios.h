@@ -33,6 +33,8 @@ struct Scenario {
 };
 
 const std::vector<Scenario>& scenarios();
+// Of whole tunnels, over proxy connections and lanes.
+const std::vector<Scenario>& tunnel_scenarios();
 // Those with TLS, of which a part of the table is asked: see fault_table_test.cc.
 const std::vector<Scenario>& tls_scenarios();
 

@@ -11,23 +11,6 @@ constexpr int kSmallBuffers = 8192;
 // More ciphertext than a hello has.
 constexpr uint64_t kHello = 1000;
 
-std::unique_ptr<SecureSpec> server_spec(bool reset_when_truncated = false) {
-  static const auto context = server_context(server_options());
-  auto spec = std::make_unique<SecureSpec>();
-  spec->context = context;
-  spec->reset_when_truncated = reset_when_truncated;
-  return spec;
-}
-
-std::unique_ptr<SecureSpec> client_spec(const char* name = "localhost") {
-  static const auto context = client_context(client_options());
-  auto spec = std::make_unique<SecureSpec>();
-  spec->context = context;
-  spec->name = name;
-  spec->address = "192.0.2.1:443";
-  return spec;
-}
-
 void be_client(Peer& peer) {
   static const auto context = client_context(client_options());
   peer.secure(TlsStream::client(context, "localhost", "192.0.2.1:443"));

@@ -179,10 +179,14 @@ MILLRACE_FAULTS_IN(9, "driven by the caller")
 MILLRACE_FAULTS_IN(10, "a join that dials")
 MILLRACE_FAULTS_IN(11, "a join that dials in vain")
 MILLRACE_FAULTS_IN(12, "a refusal and a release, no join")
-MILLRACE_FAULTS_IN(13, "a tunnel, its proxy connection with TLS")
-MILLRACE_FAULTS_IN(14, "a tunnel over a lane")
-MILLRACE_FAULTS_IN(15, "a tunnel over a lane with TLS")
-MILLRACE_FAULTS_IN(16, "a lane whose visitor resets")
+
+#define MILLRACE_TUNNEL_FAULTS_IN(index, text) \
+  TEST_CASE("fault table: " text) { check_scenario(tunnel_scenarios()[index], index, false); }
+
+MILLRACE_TUNNEL_FAULTS_IN(0, "a tunnel, its proxy connection with TLS")
+MILLRACE_TUNNEL_FAULTS_IN(1, "a tunnel over a lane")
+MILLRACE_TUNNEL_FAULTS_IN(2, "a tunnel over a lane with TLS")
+MILLRACE_TUNNEL_FAULTS_IN(3, "a lane whose visitor resets")
 
 #define MILLRACE_TLS_FAULTS_IN(index, text) \
   TEST_CASE("fault table: " text) { check_scenario(tls_scenarios()[index], index, true); }

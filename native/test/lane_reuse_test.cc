@@ -26,14 +26,8 @@ Ends make_ends(Harness& harness, bool tls, int buffers) {
   SocketPair pair = connect_pair(Family::Tcp, buffers);
   Ends ends{harness.adopt(std::move(pair.near)), harness.adopt(std::move(pair.far))};
   if (tls) {
-    auto server = std::make_unique<SecureSpec>();
-    server->context = server_context(server_options());
-    auto client = std::make_unique<SecureSpec>();
-    client->context = client_context(client_options());
-    client->name = "localhost";
-    client->address = "192.0.2.1:443";
-    harness.engine.secure(ends.relay, std::move(server), 40'000);
-    harness.engine.secure(ends.agent, std::move(client), 40'000);
+    harness.engine.secure(ends.relay, server_spec(), 40'000);
+    harness.engine.secure(ends.agent, client_spec(), 40'000);
     CHECK(harness.expect(EventType::Secured, ends.relay).record.code == 0);
     CHECK(harness.expect(EventType::Secured, ends.agent).record.code == 0);
   }

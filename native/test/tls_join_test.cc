@@ -9,21 +9,6 @@ namespace millrace::test {
 
 namespace {
 
-std::unique_ptr<SecureSpec> server_spec(bool reset_when_truncated = false) {
-  auto spec = std::make_unique<SecureSpec>();
-  spec->context = server_context(server_options());
-  spec->reset_when_truncated = reset_when_truncated;
-  return spec;
-}
-
-std::unique_ptr<SecureSpec> client_spec(const std::string& name = "localhost") {
-  auto spec = std::make_unique<SecureSpec>();
-  spec->context = client_context(client_options());
-  spec->name = name;
-  spec->address = "192.0.2.1:443";
-  return spec;
-}
-
 // An endpoint of the engine's that has shaken hands as the server, and its client.
 struct Secured {
   EndpointId id = 0;

@@ -50,6 +50,22 @@ TlsClientOptions client_options() {
   return options;
 }
 
+std::unique_ptr<SecureSpec> server_spec(bool reset_when_truncated) {
+  auto spec = std::make_unique<SecureSpec>();
+  spec->context = server_context(server_options());
+  spec->reset_when_truncated = reset_when_truncated;
+  return spec;
+}
+
+std::unique_ptr<SecureSpec> client_spec(const std::string& name, bool reset_when_truncated) {
+  auto spec = std::make_unique<SecureSpec>();
+  spec->context = client_context(client_options());
+  spec->name = name;
+  spec->address = "192.0.2.1:443";
+  spec->reset_when_truncated = reset_when_truncated;
+  return spec;
+}
+
 TicketKey ticket_key(uint8_t byte) {
   TicketKey key;
   key.name.fill(byte);

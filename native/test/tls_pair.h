@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "secure.h"
 #include "tls_stream.h"
 
 namespace millrace::test {
@@ -22,6 +23,9 @@ std::shared_ptr<const TlsContext> client_context(const TlsClientOptions& options
 TlsServerOptions server_options();
 // Trusts kRoot.
 TlsClientOptions client_options();
+// What makes an endpoint of the engine's the server, or the client, of a peer with these settings.
+std::unique_ptr<SecureSpec> server_spec(bool reset_when_truncated = false);
+std::unique_ptr<SecureSpec> client_spec(const std::string& name = "localhost", bool reset_when_truncated = false);
 // A key made of one byte.
 TicketKey ticket_key(uint8_t byte);
 

@@ -7,7 +7,8 @@ export interface HeldSide {
   hold(): void
   /** Ends that; what has waited is to be run once the join has begun, or has failed. */
   letGo(): { run(): void } | undefined
-  destroy(how: 'reset'): void
+  /** `why`: what a visit's peer is told. */
+  destroy(how: 'reset', why: 'unreachable' | 'given-up'): void
 }
 
 /** How a {@link LateJoin} gets its second side, and begins. */
@@ -97,7 +98,7 @@ export class LateJoin implements Join {
   #fail(error: unknown): void {
     const held = this.#a.letGo()
     this.#options.signal?.removeEventListener('abort', this.#abort)
-    this.#a.destroy('reset')
+    this.#a.destroy('reset', this.#dialing.signal.aborted ? 'given-up' : 'unreachable')
     held?.run()
     if (this.#dialing.signal.aborted) this.#lost('aborted', '')
     else this.#lost('unreachable', codeOf(error))

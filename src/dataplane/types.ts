@@ -13,7 +13,8 @@ export type Path = 'splice' | 'copy' | 'tls' | 'stream'
  * Why a join ended. `eof`: both directions ended. `reset`: a peer reset. `idle`, `half-closed-idle`, `limit`,
  * `stalled`: the limit of {@link JoinOptions} with that name ran out (`limit` is `maxDurationMs`). `aborted`:
  * `destroy()` or the signal. `truncated`: TLS ended without close_notify. `error`: the system refused something.
- * `unreachable`: the target of {@link DataPlane.joinTo} could not be dialed.
+ * `unreachable`: the target of {@link DataPlane.joinTo} could not be dialed; or the lane of a join's side b was lost before
+ * anything was handed to it, and then side a is the caller's again, as it was before the join.
  */
 export type EndReason =
   | 'eof'
@@ -80,6 +81,8 @@ export interface Endpoint {
   readonly serverName: string
   /** What the TLS handshake agreed on; undefined without TLS. */
   readonly tls: TlsAgreement | undefined
+  /** True for a visit on a {@link Lane}: it has no connection of its own, and can't be secured or become a lane. */
+  readonly isVisit: boolean
 
   /** Resolves with at least `n` unread bytes (fewer once the peer has ended), and takes none. n ≤ 64 KiB. */
   peek(n: number, deadlineMs: number): Promise<Buffer>
@@ -110,6 +113,43 @@ export interface Endpoint {
    * `fin` (default): sends what was written, then FIN, discards what the peer still sends (2 s or 64 KiB at most, so
    * that our last words are not destroyed by a reset), closes. `reset`: RST at once (unix sockets: close). Idempotent.
    */
+  destroy(how?: 'fin' | 'reset'): void
+}
+
+/** Which end of a lane this is: a relay's opens visits, an agent's accepts them. */
+export type LaneRole = 'opens' | 'accepts'
+
+/** What happens to a lane. None is ever called from within a call of the lane's user, and none may throw. */
+export interface LaneEvents {
+  /**
+   * Role `accepts`: the peer has begun a visit; `start` is what its OPEN carries. The visit is the callback's to use or
+   * destroy.
+   */
+  onVisit?(visit: Endpoint, start: Buffer): void
+  /** The visit is over at both ends, and the next can begin. */
+  onFree?(): void
+  /**
+   * The lane is gone, and its visit with it: told once, at the latest when the visit's endpoint has been used up, and not
+   * after `destroy()`.
+   */
+  onClosed(): void
+}
+
+/**
+ * A connection that carries one visit after another, in frames (docs/protocol.md, section 6). A visit is an endpoint, with
+ * the addresses and the TLS of its lane: to be read, written and joined like any other, and used up by a join or
+ * `destroy()`, whose FIN and RST are the visit's own. The lane lives on. Nothing of a visit ever reaches another one.
+ */
+export interface Lane {
+  /** No visit is on it, and it is not known to be gone. */
+  readonly free: boolean
+  /**
+   * Begins a visit; `start` (1 to `maxLaneOpen` bytes, not to be changed meanwhile) is what its OPEN carries. That leaves
+   * together with the first bytes: once the visit is joined, written to, read, or listened to by `onClosed()`.
+   * Throws ERR_OPTION unless the lane is free and its role `opens`, ERR_FRAME_UNSENDABLE for a start that is too long.
+   */
+  open(start: Uint8Array): Endpoint
+  /** Ends the lane, as {@link Endpoint.destroy} does; a visit on it is reset. Idempotent. */
   destroy(how?: 'fin' | 'reset'): void
 }
 
@@ -317,6 +357,11 @@ export interface DataPlane {
   readonly kind: 'native' | 'stream'
   readonly mode: DataPlaneMode
   /**
+   * Whether {@link lane} works. False where the engine can't speak TLS: its visits could not be joined with TLS endpoints,
+   * which are on streams there.
+   */
+  readonly hasLanes: boolean
+  /**
    * Listens. Endpoints arrive in batches, never from within the call. Rejects with ERR_LISTEN; `cause` has errno's
    * name in `code`. An endpoint is the callback's to use or destroy.
    */
@@ -345,6 +390,11 @@ export interface DataPlane {
    * there is. `a` is used up. When the target can't be reached `a` is reset, and the join ends with `unreachable`.
    */
   joinTo(a: Endpoint, target: DialTarget, options?: JoinToOptions): Join
+  /**
+   * Makes an endpoint a lane, and uses it up: what was written to it leaves first, what is unread are the first frames.
+   * Throws ERR_OPTION for a visit, and without `hasLanes`, and what `join` throws for an endpoint that can't be joined.
+   */
+  lane(endpoint: Endpoint, role: LaneRole, events: LaneEvents): Lane
   /** A bandwidth limit for use in joins of this data plane. Throws ERR_OPTION for rates or bursts below 1. */
   rateLimit(bytesPerSecond: number, burst?: number): RateLimit
   /** What it has and has done so far. Free to ask. */

@@ -172,7 +172,7 @@ contract('contract/3 TCP reset to a unix sink is a close', { on: [tcpToUnix] }, 
 together('five seconds', () => {
   contract(
     'contract/3 a reset while the sink takes nothing ends in bounded time',
-    { on: [tcp, ...tlsPairings] },
+    { on: [tcp, ...tlsPairings], lanes: 'no' },
     async ({ open }) => {
       const bed = await open()
       bed.b.stall()

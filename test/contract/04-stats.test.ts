@@ -19,7 +19,7 @@ function bytes({ total }: DataPlaneStats): number {
 
 contract(
   'contract/4 statistics count what the joins count',
-  { who: joins, on },
+  { who: joins, on, lanes: 'no' },
   async ({ open, contestant, pairing }) => {
     const plane = planeOf(contestant)
     const before = plane.stats()

@@ -1,15 +1,17 @@
 import { strict as assert } from 'node:assert'
 import type { DataPlane } from '../../src/dataplane/types.ts'
 import type { Bed } from './harness/bed.ts'
-import { born, connected, Door, joinUp } from './harness/bed.ts'
+import { born, connected, joinUp } from './harness/bed.ts'
 import type { Contestant } from './harness/contestants.ts'
 import { adopted, type Bench, contract, ended, joins, tcp, tcpToUnix, tlsPairings, unix } from './harness/contract.ts'
+import { Door } from './harness/door.ts'
 import { backTo, countsDescriptors, descriptors, type Ledger, ledger } from './harness/ledger.ts'
 import { connectNode, freshPath } from './harness/sockets.ts'
 import { eventually, turns } from './harness/wait.ts'
 
 const where = {
   who: (one: Parameters<typeof joins>[0]) => countsDescriptors && joins(one),
+  lanes: 'no' as const,
   on: [tcp, unix, adopted, ...tlsPairings],
 }
 const onTcp = { ...where, on: [tcp, ...tlsPairings] }

@@ -1,7 +1,8 @@
 import { type TestContext, test } from 'node:test'
-import type { CleanUp, Pairing } from './harness/bed.ts'
+import type { Pairing } from './harness/bed.ts'
 import { type Contestant, contestants } from './harness/contestants.ts'
-import { everyPairing, tcp } from './harness/contract.ts'
+import { everyPairing, lanePairings, takesLanes, tcp } from './harness/contract.ts'
+import type { CleanUp } from './harness/door.ts'
 import { Player } from './harness/player.ts'
 import { describeScript, makeScript, type Step } from './harness/script.ts'
 
@@ -15,12 +16,15 @@ const fixedSeeds = Array.from({ length: 24 }, (_, index) => index + 1)
 const randomForMs = 12_000
 const minimiseForMs = 10_000
 
-/** Half of the scripts run over TCP, the others over anything. */
+const anything = [...everyPairing, ...lanePairings]
+
+/** Half of the scripts run over TCP, the others over anything: on lanes, they go through all that a tunnel's visitor does. */
 function pairingOf(seed: number): Pairing {
-  return seed % 2 === 0 ? tcp : (everyPairing[(seed >> 1) % everyPairing.length] ?? tcp)
+  return seed % 2 === 0 ? tcp : (anything[(seed >> 1) % anything.length] ?? tcp)
 }
 
 function takesPart(contestant: Contestant, pairing: Pairing): boolean {
+  if (lanePairings.includes(pairing)) return takesLanes(contestant, pairing)
   const pure = pairing.a.transport === pairing.b.transport && pairing.b.birth === 'dial' && pairing.a.birth === 'listen'
   return contestant.plane !== undefined || pure
 }

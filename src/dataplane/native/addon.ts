@@ -26,6 +26,10 @@ export interface Addon {
   flush(id: number): void
   destroy(id: number, reset: boolean): void
   release(id: number): void
+  lane(id: number, opens: boolean, head: Uint8Array | undefined): void
+  /** Begins a visit outside of a join; `start` is of 1 to 16 376 bytes. */
+  open(id: number, start: Uint8Array, bytes: Uint8Array | undefined): void
+  leave(id: number, reset: boolean): void
   cells(memory: BigUint64Array): number
   bucket(bytesPerSecond: number, burst: number): Bucket
   join(
@@ -34,6 +38,8 @@ export interface Addon {
     headB: Uint8Array | undefined,
     rateAToB: Bucket | undefined,
     rateBToA: Bucket | undefined,
+    /** What the OPEN carries that begins the visit on side b. */
+    open: Uint8Array | undefined,
   ): void
   joinTo(
     fields: Float64Array,
@@ -126,6 +132,9 @@ const functions: Readonly<Record<keyof Addon, true>> = {
   flush: true,
   destroy: true,
   release: true,
+  lane: true,
+  open: true,
+  leave: true,
   cells: true,
   bucket: true,
   join: true,

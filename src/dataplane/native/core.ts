@@ -15,6 +15,10 @@ export interface EndpointEvents {
   onGone(errno: number): void
   /** `event` is the Secured record, and lasts as long as the call. */
   onSecured(event: EventReader): void
+  /** The peer has begun a visit on a lane; `start` is what its OPEN carries. */
+  onLaneOpened(start: Buffer): void
+  /** A lane's visit is over at both ends. */
+  onLaneFree(): void
 }
 
 /** Who hears of a join's end. */
@@ -203,6 +207,12 @@ export class Core {
         return
       case eventType.secured:
         this.#endpoints.get(id)?.onSecured(event)
+        return
+      case eventType.laneOpened:
+        this.#endpoints.get(id)?.onLaneOpened(event.payload())
+        return
+      case eventType.laneFree:
+        this.#endpoints.get(id)?.onLaneFree()
         return
       case eventType.gone: {
         this.#owned -= 1

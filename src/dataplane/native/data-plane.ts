@@ -20,6 +20,9 @@ import type {
   JoinOptions,
   JoinResult,
   JoinToOptions,
+  Lane,
+  LaneEvents,
+  LaneRole,
   ListenAddress,
   Listener,
   ListenOptions,
@@ -32,6 +35,7 @@ import type { Core } from './core.ts'
 import { nativeDial } from './dial.ts'
 import { NativeEndpoint } from './endpoint.ts'
 import { NativeJoin } from './join.ts'
+import { NativeLane } from './lane.ts'
 import { nativeListen } from './listener.ts'
 import { MixedJoin } from './mixed-join.ts'
 import { secureNative } from './move.ts'
@@ -42,6 +46,7 @@ import { secureInEngine } from './secure.ts'
 export class NativeDataPlane implements DataPlane {
   readonly kind = 'native'
   readonly mode: DataPlaneMode
+  readonly hasLanes: boolean
   readonly #core: Core
   readonly #streams = new StreamTally()
   /** Why TLS runs on streams; '' when the engine speaks it. */
@@ -52,6 +57,7 @@ export class NativeDataPlane implements DataPlane {
     this.#core = core
     this.mode = mode
     this.#tlsProblem = tlsMode === 'stream' ? 'MILLRACE_TLS=stream asks for it' : core.addon.tlsProblem()
+    this.hasLanes = this.#tlsProblem === ''
   }
 
   listen(
@@ -74,6 +80,7 @@ export class NativeDataPlane implements DataPlane {
   async secure(endpoint: Endpoint, options: TlsOptions): Promise<Endpoint> {
     const own = ours(endpoint)
     checkTlsOptions(options)
+    if (own.isVisit) throw new MillraceError('ERR_OPTION', 'secure: a visit has no connection of its own')
     if (own.encrypted) throw new MillraceError('ERR_OPTION', 'secure: the endpoint speaks TLS already')
     if (own instanceof StreamEndpoint) return await secureEndpoint(own, options, this.#streams)
     if (this.#tlsProblem !== '') return await secureNative(own, options, this.#streams)
@@ -120,6 +127,16 @@ export class NativeDataPlane implements DataPlane {
     this.#streams.add('joins.now')
     const path = own.encrypted ? 'tls' : 'copy'
     return new LateJoin(own, { dial, begin, path, onLost }, options)
+  }
+
+  lane(endpoint: Endpoint, role: LaneRole, events: LaneEvents): Lane {
+    const own = ours(endpoint)
+    if (own.isVisit) throw new MillraceError('ERR_OPTION', 'lane: a visit has no connection of its own')
+    if (own instanceof StreamEndpoint || !this.hasLanes)
+      throw new MillraceError('ERR_OPTION', `lane: ${this.#tlsProblem}`)
+    const unusable = own.unusable()
+    if (unusable !== undefined) throw unusable
+    return new NativeLane(this.#core, own, role, events)
   }
 
   rateLimit(bytesPerSecond: number, burst?: number): RateLimit {

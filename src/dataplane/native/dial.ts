@@ -145,4 +145,6 @@ class Attempt implements EndpointEvents {
   onPeerEnded(): void {}
   onReleased(): void {}
   onSecured(): void {}
+  onLaneOpened(): void {}
+  onLaneFree(): void {}
 }

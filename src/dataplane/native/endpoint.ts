@@ -6,6 +6,7 @@ import type { ReadWish } from '../stream/pending-read.ts'
 import type { Address, ClosedHow, Endpoint, FindEnd, TlsAgreement } from '../types.ts'
 import { ClosedNotice } from './closed-notice.ts'
 import { type Core, type EndpointEvents, errnoName } from './core.ts'
+import type { HandedOver, NativeEndpointOptions, Secured, VisitSeat } from './endpoint-parts.ts'
 import { type AddressSource, readStatus, toAddress } from './events.ts'
 import { FlushQueue } from './flush-queue.ts'
 import { type InboxOwner, NativeInbox } from './inbox.ts'
@@ -16,24 +17,7 @@ const maxRead = 65_536
 /** Endpoint::kMaxQueued in native/engine/endpoint.h. */
 const maxPendingWrites = 1_048_576
 
-/** What a plain endpoint leaves to the TLS endpoint that goes on with its connection. */
-export interface HandedOver {
-  readonly local: AddressSource
-  readonly remote: AddressSource
-  /** Ciphertext that was read already. */
-  readonly unread: Buffer | undefined
-  /** Who waits for what was written. */
-  readonly flushes: FlushQueue | undefined
-  /** What became of the peer meanwhile. */
-  readonly closed: ClosedNotice
-}
-
-/** What makes an endpoint a TLS one. */
-export interface Secured {
-  readonly serverName: string
-  readonly tls: TlsAgreement
-  readonly plain: HandedOver
-}
+const none: NativeEndpointOptions = {}
 
 /**
  * An endpoint whose descriptor the engine owns. Bytes that were read and not taken wait here and go along as the head
@@ -54,21 +38,31 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
   #failure: string | undefined
   readonly #closed: ClosedNotice
   readonly #secured: Secured | undefined
+  readonly #seat: VisitSeat | undefined
   #heir: Heir | undefined
   #moved: StreamEndpoint | undefined
   /** What the caller asked for on the way to streams. */
   #held: HeldCalls | undefined
 
-  /** `secured`: the engine speaks TLS on it from now on. */
-  constructor(core: Core, id: number, local: AddressSource, remote: AddressSource, secured?: Secured) {
+  constructor(core: Core, id: number, local: AddressSource, remote: AddressSource, options = none) {
     this.id = id
     this.#core = core
     this.#local = local
     this.#remote = remote
-    this.#secured = secured
-    this.#closed = secured?.plain.closed ?? new ClosedNotice()
-    this.#flushes = secured?.plain.flushes
-    core.addEndpoint(id, this)
+    this.#secured = options.secured
+    this.#closed = options.closed ?? new ClosedNotice()
+    this.#flushes = options.flushes
+    this.#seat = options.seat
+    if (this.#seat === undefined) core.addEndpoint(id, this)
+  }
+
+  get isVisit(): boolean {
+    return this.#seat !== undefined
+  }
+
+  /** What makes it a TLS one. */
+  get secured(): Secured | undefined {
+    return this.#secured
   }
 
   get encrypted(): boolean {
@@ -129,7 +123,7 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
       this.#waiting().push(() => this.write(copy))
     } else if ((this.#state === 'open' || this.#state === 'driven') && bytes.length > 0) {
       this.#flusher().noteWrite()
-      this.#core.addon.write(this.id, bytes)
+      if (this.#seat?.begin(bytes) !== true) this.#core.addon.write(this.id, bytes)
     }
   }
 
@@ -143,13 +137,15 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
 
   onClosed(callback: (how: ClosedHow) => void): void {
     this.#closed.listen(callback)
+    this.begin()
     if (this.#state === 'open') process.nextTick(() => this.#tellClosed())
   }
 
   destroy(how: 'fin' | 'reset' = 'fin'): void {
     if (this.#moved !== undefined) this.#moved.destroy(how)
     if (this.#state !== 'open') return
-    this.#core.addon.destroy(this.id, how === 'reset')
+    if (this.#seat === undefined) this.#core.addon.destroy(this.id, how === 'reset')
+    else this.#seat.leave(how === 'reset')
     this.#close(new MillraceError('ERR_ENDPOINT_CLOSED'))
   }
 
@@ -167,11 +163,28 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
   enterJoin(driven: boolean, keepUnread: boolean): Buffer | undefined {
     this.#closed.forget()
     if (this.#state === 'open') this.#state = driven ? 'driven' : 'joined'
-    if (!driven) this.#core.removeEndpoint(this.id)
+    if (!driven) this.#quit()
     return keepUnread ? undefined : this.#takeUnread()
   }
 
-  /** Leaves everything to a TLS handshake, which takes its place in the core. It is usable and open. */
+  /** A visit that has not begun does so. */
+  begin(): void {
+    if (this.#state === 'open') this.#seat?.begin()
+  }
+
+  /** What the OPEN of a visit is to carry that has not begun: whoever takes it has to begin it. */
+  takeStart(): Uint8Array | undefined {
+    return this.#seat?.takeStart()
+  }
+
+  /** The join that it was in has taken nothing of it: it is as it was before, with `head`. */
+  comeBack(head: Buffer | undefined): void {
+    this.#state = 'open'
+    this.#core.addEndpoint(this.id, this)
+    if (head !== undefined) this.#receiver().unread.unshift(head)
+  }
+
+  /** Leaves everything to a TLS handshake or a lane, which takes its place in the core. It is usable and open. */
   handOver(): HandedOver {
     this.#closed.forget()
     this.#state = 'joined'
@@ -194,7 +207,8 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
   /** The join is over: what the caller still awaits is rejected. */
   joinEnded(): void {
     if (this.#state !== 'driven') return
-    this.#core.removeEndpoint(this.id)
+    this.#quit()
+    this.#seat?.leave(false)
     this.#close(this.resetError() ?? new MillraceError('ERR_ENDPOINT_CLOSED'))
   }
 
@@ -248,6 +262,8 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
 
   onDialed(): void {}
   onSecured(): void {}
+  onLaneOpened(): void {}
+  onLaneFree(): void {}
 
   onReleased(fd: number): void {
     this.#core.removeEndpoint(this.id)
@@ -270,6 +286,7 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
   }
 
   requestRead(deadlineMs: number): void {
+    this.begin()
     this.#core.addon.read(this.id, maxRead, deadlineMs)
   }
 
@@ -279,6 +296,11 @@ export class NativeEndpoint implements Endpoint, EndpointEvents, InboxOwner {
 
   resetError(): MillraceError | undefined {
     return resetError(this.#failure)
+  }
+
+  #quit(): void {
+    if (this.#seat === undefined) this.#core.removeEndpoint(this.id)
+    else this.#seat.quit()
   }
 
   #receiver(): NativeInbox {

@@ -13,6 +13,8 @@ export const eventType = {
   listenerClosed: 8,
   gone: 9,
   secured: 10,
+  laneOpened: 11,
+  laneFree: 12,
 } as const
 
 /** ReadStatus in native/engine/client.h. */
@@ -31,6 +33,9 @@ export const endReasons: readonly EndReason[] = [
   'error',
   'unreachable',
 ]
+
+/** Those that bring a payload, as has_payload() in native/engine/client.h. */
+const withPayload: ReadonlySet<number> = new Set([eventType.read, eventType.secured, eventType.laneOpened])
 
 const recordBytes = 128
 const capacity = 256
@@ -141,8 +146,7 @@ export class EventReader {
 
   /** Goes to the next record. */
   next(): void {
-    const { type } = this
-    if (type === eventType.read || type === eventType.secured) this.#payloadAt += this.value(0)
+    if (withPayload.has(this.type)) this.#payloadAt += this.value(0)
     this.#at += recordBytes
   }
 
@@ -176,7 +180,7 @@ export class EventReader {
     return packedAddress(this.#view, this.#at + 96)
   }
 
-  /** A copy of the bytes of a read or secured event. */
+  /** A copy of the bytes that the record brings. */
   payload(): Buffer {
     return Buffer.from(this.arena.subarray(this.#payloadAt, this.#payloadAt + this.value(0)))
   }

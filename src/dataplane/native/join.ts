@@ -38,6 +38,8 @@ export class NativeJoin implements Join, JoinEvents {
   readonly #cell: CounterCell
   /** A side speaks TLS. */
   readonly #encrypted: boolean
+  /** Side a with what of it went along, as long as it may have to come back: side b is a visit that begins with the join. */
+  #kept: { readonly a: NativeEndpoint; readonly head: Buffer | undefined } | undefined
   /** The sides that the caller still uses. */
   #driven: readonly NativeEndpoint[] = none
   #abort: (() => void) | undefined
@@ -70,10 +72,14 @@ export class NativeJoin implements Join, JoinEvents {
     const driven = aDriven || bDriven
     if (driven) join.#driven = [a, b]
     join.#fill(b.id, limits, mode)
+    // An engine's join begins one visit at most.
+    if (a.isVisit) for (const side of [a, b]) side.begin()
+    const start = b.takeStart()
     const headA = a.enterJoin(driven, aDriven)
     const headB = b.enterJoin(driven, bDriven)
     const rates = [NativeRateLimit.bucketOf(aToB?.rate), NativeRateLimit.bucketOf(bToA?.rate)] as const
-    core.addon.join(fields, headA, headB, ...rates)
+    if (start !== undefined) join.#kept = { a, head: headA }
+    core.addon.join(fields, headA, headB, ...rates, start)
     join.#follow(options.signal)
     return join
   }
@@ -90,6 +96,7 @@ export class NativeJoin implements Join, JoinEvents {
     const join = new NativeJoin(core, a.id, a.encrypted, options)
     const { aToB, bToA } = options
     join.#fill(0, limits, mode)
+    a.begin()
     const headA = a.enterJoin(false, false)
     const [host, port, path] = 'path' in target ? [undefined, 0, target.path] : [target.host, target.port, undefined]
     const rates = [NativeRateLimit.bucketOf(aToB?.rate), NativeRateLimit.bucketOf(bToA?.rate)] as const
@@ -145,6 +152,7 @@ export class NativeJoin implements Join, JoinEvents {
   onEnded(event: EventReader): void {
     const { code } = event
     const reason = endReasons[code & 0xff] ?? 'error'
+    if (reason === 'unreachable') this.#kept?.a.comeBack(this.#kept.head)
     const aToB = event.bigValue(0)
     const bToA = event.bigValue(1)
     const spliced = { aToB: event.bigValue(2), bToA: event.bigValue(3) }

@@ -1,7 +1,8 @@
 import { MillraceError } from '../../errors.ts'
 import type { Address, TlsAgreement, TlsOptions } from '../types.ts'
 import { type Core, type EndpointEvents, errnoName } from './core.ts'
-import { type HandedOver, NativeEndpoint } from './endpoint.ts'
+import { NativeEndpoint } from './endpoint.ts'
+import type { HandedOver } from './endpoint-parts.ts'
 import { type EventReader, toAddress } from './events.ts'
 import { faultError } from './tls-fault.ts'
 
@@ -70,8 +71,9 @@ class Handshake implements EndpointEvents {
     this.#over = true
     const [serverName = '', alpn = '', version = '', cipher = ''] = text.split('\n')
     const tls: TlsAgreement = { version, cipher, alpn, resumed: event.value(2) === 1 }
-    const secured = { serverName: this.#isServer ? serverName : '', tls, plain: this.#plain }
-    this.#resolve(new NativeEndpoint(this.#core, this.#id, this.#plain.local, this.#plain.remote, secured))
+    const { local, remote, closed, flushes } = this.#plain
+    const secured = { serverName: this.#isServer ? serverName : '', tls }
+    this.#resolve(new NativeEndpoint(this.#core, this.#id, local, remote, { secured, closed, flushes }))
   }
 
   onGone(errno: number): void {
@@ -91,6 +93,8 @@ class Handshake implements EndpointEvents {
   onRead(): void {}
   onDialed(): void {}
   onReleased(): void {}
+  onLaneOpened(): void {}
+  onLaneFree(): void {}
 
   #fail(error: MillraceError): void {
     if (this.#over) return

@@ -16,6 +16,9 @@ import type {
   JoinOptions,
   JoinResult,
   JoinToOptions,
+  Lane,
+  LaneEvents,
+  LaneRole,
   ListenAddress,
   Listener,
   ListenOptions,
@@ -26,6 +29,7 @@ import { workerStats } from '../worker-stats.ts'
 import { dialSocket } from './dial.ts'
 import { StreamEndpoint } from './endpoint.ts'
 import { checkRates, streamJoin } from './join.ts'
+import { streamLane } from './lane.ts'
 import { type ListenerOwner, streamListen } from './listener.ts'
 import { StreamRateLimit } from './rate-limit.ts'
 import { secureEndpoint } from './secure.ts'
@@ -35,6 +39,7 @@ import { StreamTally } from './tally.ts'
 /** The data plane on Node streams and `node:tls`, for every platform. */
 export class StreamDataPlane implements DataPlane, ListenerOwner {
   readonly kind = 'stream'
+  readonly hasLanes = true
   readonly mode: DataPlaneMode
   readonly #tally = new StreamTally()
   #listeners = 0
@@ -77,6 +82,7 @@ export class StreamDataPlane implements DataPlane, ListenerOwner {
   async secure(endpoint: Endpoint, options: TlsOptions): Promise<Endpoint> {
     const own = ours(endpoint)
     checkTlsOptions(options)
+    if (own.isVisit) throw new MillraceError('ERR_OPTION', 'secure: a visit has no connection of its own')
     if (own.encrypted) throw new MillraceError('ERR_OPTION', 'secure: the endpoint speaks TLS already')
     return await secureEndpoint(own, options, this.#tally)
   }
@@ -104,6 +110,10 @@ export class StreamDataPlane implements DataPlane, ListenerOwner {
     this.#tally.add('joins.now')
     const path = own.encrypted ? 'tls' : 'stream'
     return new LateJoin(own, { dial, begin, path, onLost }, options)
+  }
+
+  lane(endpoint: Endpoint, role: LaneRole, events: LaneEvents): Lane {
+    return streamLane(ours(endpoint), role, events, this.#tally)
   }
 
   rateLimit(bytesPerSecond: number, burst?: number): RateLimit {

@@ -48,6 +48,19 @@ export abstract class Direction implements PortReader, PortWriter {
     return this.#ended
   }
 
+  /** Nothing has been handed to the sink: no byte, and no FIN. */
+  get untouched(): boolean {
+    return this.sink.given === this.#base && !(this.#ended && this.#closing === 'fin')
+  }
+
+  /**
+   * What was taken of the source, when the sink is a visit whose lane was lost before anything of it had left. Undefined in
+   * all other cases.
+   */
+  takeBack(): readonly Buffer[] | undefined {
+    return this.sink.takeBack(this.#base)
+  }
+
   /** How it is closing. */
   get closing(): Closing {
     return this.#closing

@@ -29,6 +29,9 @@ export class DrivenDirection extends Direction {
     if (!this.stopped) this.close(how)
   }
 
+  /** The caller has taken it, and knows best. */
+  override takeBack(): undefined {}
+
   onReadable(): void {
     this.#reader.onReadable()
   }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
-import type { Address, TlsAgreement } from '../types.ts'
+import type { Address, Endpoint, TlsAgreement } from '../types.ts'
+import { localAddress, remoteAddress } from './address.ts'
 import type { TruncationCheck } from './truncation.ts'
 
 /** What is known of a TLS session beyond its socket. */
@@ -27,6 +28,21 @@ export interface StreamEndpointOptions {
   readonly local?: Address
   /** Default: what the socket says. */
   readonly remote?: Address
+}
+
+/** What an endpoint is: the connection that it has, or that carries it. */
+export type EndpointIdentity = Pick<Endpoint, 'local' | 'remote' | 'encrypted' | 'serverName' | 'tls'>
+
+/** What a connected socket says of itself, where the options don't. */
+export function identify(socket: Socket, unix: boolean, options: StreamEndpointOptions): EndpointIdentity {
+  const { tls } = options
+  return {
+    local: options.local ?? localAddress(socket, unix),
+    remote: options.remote ?? remoteAddress(socket, unix),
+    encrypted: tls !== undefined,
+    serverName: tls?.serverName ?? '',
+    tls: tls?.agreement,
+  }
 }
 
 /** What a join leaves to the caller: the sides of directions that the caller drives. */

@@ -1,13 +1,17 @@
 import type { Socket } from 'node:net'
 import { MillraceError } from '../../errors.ts'
+import type { LaneReset } from '../../wire/lane-frame.ts'
 import type { Address, ClosedHow, Endpoint, FindEnd, TlsAgreement } from '../types.ts'
-import { isUnix, localAddress, remoteAddress } from './address.ts'
+import { isUnix } from './address.ts'
+import { ClosedCall } from './closed-call.ts'
 import { rejected, resetError } from './endpoint-errors.ts'
-import type { CallerPart, StreamEndpointOptions } from './endpoint-parts.ts'
+import { type CallerPart, type EndpointIdentity, identify, type StreamEndpointOptions } from './endpoint-parts.ts'
+import { Flushes } from './flushes.ts'
 import { HeldCalls } from './held-calls.ts'
 import { Inbox, readAhead } from './inbox.ts'
-import { Port } from './port.ts'
+import type { Port } from './port.ts'
 import type { PortWatcher, PortWriter } from './port-roles.ts'
+import { SocketPort } from './socket-port.ts'
 
 /** Bytes that may wait to be sent to a peer before the endpoint is destroyed. */
 const maxPendingWrites = 1_048_576
@@ -23,26 +27,28 @@ export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
   readonly encrypted: boolean
   readonly serverName: string
   readonly tls: TlsAgreement | undefined
+  readonly isVisit: boolean
   readonly #port: Port
   readonly #inbox: Inbox
+  readonly #onReported: (() => void) | undefined
   #state: 'open' | 'joined' | 'closed' = 'open'
+  /** The join's `onEnd` has not been called. */
+  #unreported = false
   #caller: CallerPart | undefined
   #closedBy: MillraceError | undefined
-  #onClosed: ((how: ClosedHow) => void) | undefined
-  #toldFin = false
+  readonly #closedCall = new ClosedCall()
   /** In a join that has not begun. */
   #held: HeldCalls | undefined
-  #flushes: { readonly resolve: () => void; readonly reject: (error: MillraceError) => void }[] = []
+  readonly #flushes = new Flushes()
 
-  private constructor(socket: Socket, options: StreamEndpointOptions) {
-    const { tls } = options
-    const unix = isUnix(tls?.raw ?? socket)
-    this.local = options.local ?? localAddress(socket, unix)
-    this.remote = options.remote ?? remoteAddress(socket, unix)
-    this.encrypted = tls !== undefined
-    this.serverName = tls?.serverName ?? ''
-    this.tls = tls?.agreement
-    const port = new Port(socket, tls, unix, options.onGone)
+  private constructor(port: Port, identity: EndpointIdentity, onReported?: () => void) {
+    this.local = identity.local
+    this.remote = identity.remote
+    this.encrypted = identity.encrypted
+    this.serverName = identity.serverName
+    this.tls = identity.tls
+    this.isVisit = onReported !== undefined
+    this.#onReported = onReported
     this.#port = port
     this.#inbox = new Inbox(
       port,
@@ -58,9 +64,21 @@ export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
    * Half-open connections must be allowed (`allowHalfOpen`), or Node answers every FIN with a FIN.
    */
   static fromSocket(socket: Socket, head?: Uint8Array, options: StreamEndpointOptions = {}): StreamEndpoint {
-    const endpoint = new StreamEndpoint(socket, options)
+    const unix = isUnix(options.tls?.raw ?? socket)
+    const port = new SocketPort(socket, options.tls, unix, options.onGone)
+    const endpoint = new StreamEndpoint(port, identify(socket, unix, options))
     if (head !== undefined) endpoint.#inbox.unread.push(Buffer.from(head))
     return endpoint
+  }
+
+  /** Makes an endpoint of a visit. `onReported` is called when it is no longer {@link inJoin}. */
+  static ofVisit(port: Port, carrier: EndpointIdentity, onReported: () => void): StreamEndpoint {
+    return new StreamEndpoint(port, carrier, onReported)
+  }
+
+  /** In a join whose end has not been told: `onEnd` is yet to be called. */
+  get inJoin(): boolean {
+    return this.#unreported || this.#held !== undefined
   }
 
   /** Takes the pending read, if any, and what is unread; for directions driven by the caller. */
@@ -112,19 +130,20 @@ export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
     const error = this.#writeError()
     if (error !== undefined) return Promise.reject(error)
     if (this.#port.pending === 0) return Promise.resolve()
-    return new Promise((resolve, reject) => this.#flushes.push({ resolve, reject }))
+    return this.#flushes.wait()
   }
 
   onClosed(callback: (how: ClosedHow) => void): void {
     if (this.#state !== 'open' || this.#held !== undefined) return
-    this.#onClosed = callback
+    this.#closedCall.set(callback)
     this.#port.arm()
     process.nextTick(() => this.#tellClosed())
   }
 
-  destroy(how: 'fin' | 'reset' = 'fin'): void {
+  /** `why` is for the peer of a visit. */
+  destroy(how: 'fin' | 'reset' = 'fin', why?: LaneReset): void {
     if (this.#state !== 'open' || this.#held !== undefined) return
-    if (how === 'reset') this.#port.reset()
+    if (how === 'reset') this.#port.reset(why)
     else this.#port.linger()
     this.#close(new MillraceError('ERR_ENDPOINT_CLOSED'))
   }
@@ -141,7 +160,7 @@ export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
 
   /** Takes it for a join that can't begin yet: from now on it is joined, and what the caller asks of it waits. */
   hold(): void {
-    this.#onClosed = undefined
+    this.#closedCall.forget()
     this.#held = new HeldCalls()
   }
 
@@ -152,12 +171,16 @@ export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
     return held
   }
 
-  /** Hands the port and the unread bytes to a join, which then calls {@link joinFailed} and {@link joinEnded}. */
+  /**
+   * Hands the port and the unread bytes to a join, which then calls {@link joinFailed}, {@link joinEnded} or
+   * {@link takeBack}, and {@link joinReported}.
+   */
   release(caller: CallerPart | undefined): { readonly port: Port; readonly unread: readonly Buffer[] } {
     const port = this.#port
     if (this.#state === 'open') this.#state = 'joined'
+    this.#unreported = true
     this.#caller = caller
-    this.#onClosed = undefined
+    this.#closedCall.forget()
     port.reader = port.writer = port.watcher = undefined
     return { port, unread: caller?.reads === true ? [] : this.#inbox.unread.takeAll() }
   }
@@ -165,6 +188,7 @@ export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
   /** Hands the socket over, without our listeners, so that a TLS session can be put on it. */
   releaseSocket(): { readonly socket: Socket; readonly unread: readonly Buffer[] } {
     const { port, unread } = this.release(undefined)
+    if (!(port instanceof SocketPort)) throw new MillraceError('ERR_OPTION', 'a visit has no connection of its own')
     port.detach()
     return { socket: port.socket, unread }
   }
@@ -181,14 +205,31 @@ export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
     }
   }
 
+  /** The join's `onEnd` has been called, or there is none. */
+  joinReported(): void {
+    this.#unreported = false
+    this.#onReported?.()
+  }
+
+  /** The join has taken nothing of it but what is given back here: it is the caller's again. */
+  takeBack(unread: readonly Buffer[]): void {
+    const port = this.#port
+    this.#state = 'open'
+    this.#unreported = false
+    port.rest()
+    port.reader = this.#inbox
+    port.writer = port.watcher = this
+    for (const chunk of unread.toReversed()) this.#inbox.unread.unshift(chunk)
+    this.onWritten()
+  }
+
   onFailed(): void {
     this.#settleFailure()
     this.#tellClosed()
   }
 
   onWritten(): void {
-    if (this.#flushes.length > 0 && (this.#port.pending === 0 || this.#writeError() !== undefined))
-      this.#settleFlushes()
+    if (this.#flushes.waiting && (this.#port.pending === 0 || this.#writeError() !== undefined)) this.#settleFlushes()
   }
 
   #settleFailure(): void {
@@ -198,31 +239,17 @@ export class StreamEndpoint implements Endpoint, PortWriter, PortWatcher {
   }
 
   #settleFlushes(): void {
-    const flushes = this.#flushes
-    this.#flushes = []
-    const error = this.#writeError()
-    for (const flush of flushes) {
-      if (error === undefined) flush.resolve()
-      else flush.reject(error)
-    }
+    this.#flushes.settle(this.#writeError())
   }
 
   #tellClosed(): void {
-    const callback = this.#onClosed
-    if (callback === undefined || this.#state !== 'open') return
-    if (this.#port.failure !== undefined) {
-      this.#onClosed = undefined
-      callback('reset')
-    } else if (this.#port.ended && !this.#toldFin) {
-      this.#toldFin = true
-      callback('fin')
-    }
+    if (this.#state === 'open') this.#closedCall.tell(this.#port)
   }
 
   #close(error: MillraceError): void {
     this.#state = 'closed'
     this.#closedBy = error
-    this.#onClosed = undefined
+    this.#closedCall.forget()
     this.#inbox.close()
     this.#settleFlushes()
   }

@@ -23,6 +23,9 @@ const graceMs = 100
 /** How often a source that is not being read is looked at, ms. */
 const probeMs = 1_000
 
+/** Ends that come from a connection, as a lane's peer is told. */
+const failures: ReadonlySet<EndReason> = new Set(['reset', 'truncated', 'error'])
+
 /** A live join of two endpoints that are free to be taken, with checked options; made by `streamJoin`. */
 export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
   readonly path: PerDirection<Path>
@@ -48,6 +51,8 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
   /** The direction from the side that failed. */
   #out: Pump | DrivenDirection | undefined
   #grace: NodeJS.Timeout | undefined
+  /** Side a is the caller's again. */
+  #kept = false
   #result: JoinResult | undefined
   #reported = false
   #done: Promise<JoinResult> | undefined
@@ -128,6 +133,7 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
       this.#over(this.#reason)
       return
     }
+    if (port === this.#bToA.source && this.#keepA(errno)) return
     this.#phase = 'flushing'
     this.#reason = reasonOf(errno)
     this.#errno = this.#reason === 'aborted' || this.#reason === 'truncated' ? '' : errno
@@ -144,7 +150,8 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
     this.#phase = 'grace'
     clearDeadline(this)
     // Unlike the wheel's, this timer keeps the process alive: nothing is read any more, and the RST is still owed.
-    this.#grace = setTimeout(() => this.#over(this.#reason), Math.max(0, graceMs - (now() - this.#out.movedAt)))
+    const ms = this.#out.sink.isVisit ? 0 : graceMs
+    this.#grace = setTimeout(() => this.#over(this.#reason), Math.max(0, ms - (now() - this.#out.movedAt)))
   }
 
   onDue(time: number): void {
@@ -165,6 +172,18 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
   #startGone(): void {
     const gone = [this.#aToB.source, this.#bToA.source].find((port) => port.gone)
     if (gone !== undefined && this.#phase === 'open') this.onFailed(gone.failure ?? '', gone)
+  }
+
+  /** Side b's lane was lost: if nothing was handed to either side, a is the caller's again. */
+  #keepA(errno: string): boolean {
+    const a = this.#aToB.source
+    if (this.#bToA instanceof DrivenDirection || !this.#bToA.untouched || a.gone) return false
+    const taken = this.#aToB.takeBack()
+    if (taken === undefined) return false
+    this.#kept = true
+    this.#over('unreachable', errno)
+    this.#a.takeBack(taken)
+    return true
   }
 
   /** Looks for resets that Node does not see. What came before them has the usual time to get out. */
@@ -201,10 +220,10 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
     clearDeadline(this)
     clearTimeout(this.#grace)
     this.#signal?.removeEventListener('abort', this.#abort)
-    const ports = [this.#aToB.source, this.#bToA.source]
+    const ports = this.#kept ? [this.#bToA.source] : [this.#aToB.source, this.#bToA.source]
     for (const port of ports) {
       if (orderly) port.linger()
-      else port.reset()
+      else port.reset(failures.has(reason) ? 'connection' : 'given-up')
     }
     this.#result = {
       aToB: BigInt(this.#aToB.count),
@@ -217,7 +236,7 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
     }
     this.#aToB.stop()
     this.#bToA.stop()
-    this.#a.joinEnded()
+    if (!this.#kept) this.#a.joinEnded()
     this.#b.joinEnded()
     this.#tally.joinOver(this, this.#result)
     process.nextTick(() => this.#report())
@@ -231,6 +250,9 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
       this.#onEnd?.(this.#result, this)
     } finally {
       this.#resolve?.(this.#result)
+      // A side that was kept may be in another join by now.
+      if (!this.#kept) this.#a.joinReported()
+      this.#b.joinReported()
     }
   }
 }

@@ -1,256 +1,70 @@
-import type { Socket } from 'node:net'
-import { EndCheck } from './end-check.ts'
-import type { StreamTls } from './endpoint-parts.ts'
-import { isLost, tcpHandle } from './handle.ts'
-import { errnoOf, type PortReader, type PortWatcher, type PortWriter, truncatedCode } from './port-roles.ts'
-import { SentCount } from './sent-count.ts'
-import { clearDeadline, setDeadline, type Timed } from './wheel.ts'
+import type { LaneReset } from '../../wire/lane-frame.ts'
+import type { PortReader, PortWatcher, PortWriter } from './port-roles.ts'
 
-/** Node discards at most this much from a peer after our last words, and waits at most so long (ms) for its FIN. */
-const lingerBytes = 65_536
-const lingerMs = 2_000
+/** At most this much is discarded from a peer after our last words, and it is waited for its FIN so long (ms) at most. */
+export const lingerBytes = 65_536
+/** See {@link lingerBytes}. */
+export const lingerMs = 2_000
 /** Limit for getting our last words out at all, ms. */
-const lastWordsMs = 30_000
-/** Limit for a FIN that must leave before a reset can follow, ms. */
-const shutdownMs = 1_000
+export const lastWordsMs = 30_000
 
 /**
- * A socket (or a TLS session on one) with every event handled, for its whole life: whatever the peer does shows up at
- * the reader, the writer or the watcher of the moment, or nowhere, but never as an unhandled 'error' event.
+ * What carries an endpoint's bytes, with every event handled, for its whole life: whatever the peer does shows up at the
+ * reader, the writer or the watcher of the moment, or nowhere. A connection of its own ({@link import('./socket-port.ts')})
+ * or a visit on a lane ({@link import('./visit-port.ts')}).
  */
-export class Port implements Timed {
-  readonly socket: Socket
-  readonly #tls: StreamTls | undefined
-  /** The TCP or unix socket below a TLS session. */
-  readonly #raw: Socket | undefined
-  readonly #unix: boolean
-  readonly #sent: SentCount
-  readonly #onWritten = (): void => this.#written()
-  readonly #onReadable = (): void => this.reader?.onReadable()
-  readonly #onData = (chunk: Buffer): void => this.#data(chunk)
+export interface Port {
   reader: PortReader | undefined
   writer: PortWriter | undefined
   watcher: PortWatcher | undefined
-  wheelSlot = 0
-  #ended: boolean
-  #failure: string | undefined
-  #mode: 'idle' | 'pull' | 'push' | 'linger' = 'idle'
-  #discarded = 0
-  #abandoned = false
-  #endCheck: EndCheck | undefined
-
-  /** `tls` goes with a TLSSocket; `onGone` is called once, when the descriptor is closed. */
-  constructor(socket: Socket, tls: StreamTls | undefined, unix: boolean, onGone: (() => void) | undefined) {
-    const raw = tls?.raw
-    this.socket = socket
-    this.#tls = tls
-    this.#raw = raw
-    this.#unix = unix
-    this.#sent = new SentCount(socket, raw)
-    this.#ended = socket.readableEnded
-    if (socket.destroyed) this.#failure = errnoOf(socket.errored)
-    socket.on('end', () => this.#end())
-    socket.on('error', (error) => this.#fail(errnoOf(error)))
-    socket.on('close', () => {
-      clearDeadline(this)
-      // A socket closes by itself, and cleanly, once both of its directions have ended.
-      if (!(this.#ended && socket.writableFinished)) this.#fail('')
-      onGone?.()
-    })
-    // Not every error of a server's session comes as 'error' once the handshake is over.
-    if (raw !== undefined) socket.on('_tlsError', (error: Error) => socket.destroy(error))
-  }
-
   /** True once the peer's FIN has been handed out. */
-  get ended(): boolean {
-    return this.#ended
-  }
-
+  readonly ended: boolean
   /** Errno's name once the connection has failed ('' for a socket that somebody else destroyed). */
-  get failure(): string | undefined {
-    return this.#failure
-  }
-
+  readonly failure: string | undefined
   /** True when it has ended without TLS's own end. */
-  get truncated(): boolean {
-    return this.#tls?.end.truncated ?? false
-  }
-
-  /** True once the descriptor is closed or about to be, whoever did it. */
-  get gone(): boolean {
-    return this.socket.destroyed || this.#failure !== undefined
-  }
-
+  readonly truncated: boolean
+  /** True once it is closed or about to be, whoever did it. */
+  readonly gone: boolean
   /**
    * True when the connection was reset though nobody could notice: the port is paused, or its FIN has been read and
    * Node looks no more. What came before is still readable. False once we have sent FIN, when it can't be known.
    */
-  get lost(): boolean {
-    return !this.#unix && !this.socket.writableEnded && isLost(this.#raw ?? this.socket)
-  }
-
+  readonly lost: boolean
   /** Bytes written and not yet finished, in Node's queue and libuv's. */
-  get pending(): number {
-    return this.socket.writableLength
-  }
-
+  readonly pending: number
   /** Bytes that were given to {@link write} so far. */
-  get given(): number {
-    return this.#sent.given
-  }
-
+  readonly given: number
   /** Bytes that the kernel has taken so far; comparable with {@link given}. */
-  get taken(): number {
-    return this.#sent.taken
-  }
-
+  readonly taken: number
+  /** On a lane, where a reset travels behind what was written and destroys nothing of it. */
+  readonly isVisit: boolean
   /**
-   * Has Node read ahead until its buffer is full (16 or 64 KiB), telling the reader when there is something to pull.
-   * A FIN or RST is noticed as long as what came before it has been pulled.
+   * Has bytes read ahead, telling the reader when there is something to pull. A FIN or RST is noticed as long as what
+   * came before it has been pulled.
    */
-  arm(): void {
-    if (this.#mode !== 'idle') return
-    this.#mode = 'pull'
-    this.socket.on('readable', this.#onReadable)
-  }
-
-  /** Takes everything that Node has read; undefined when there is nothing. */
-  pull(): Buffer | undefined {
-    const chunk: unknown = this.socket.read()
-    return chunk instanceof Buffer ? chunk : undefined
-  }
-
+  arm(): void
+  /** Takes what has been read; undefined when there is nothing. */
+  pull(): Buffer | undefined
   /** Has every chunk handed to the reader as it comes, until {@link pause}. */
-  flow(): void {
-    this.socket.off('readable', this.#onReadable)
-    if (this.#mode !== 'push' && this.#mode !== 'linger') this.socket.on('data', this.#onData)
-    this.#mode = 'push'
-    this.socket.resume()
-  }
-
-  pause(): void {
-    this.socket.pause()
-  }
-
-  resume(): void {
-    this.socket.resume()
-  }
-
+  flow(): void
+  pause(): void
+  resume(): void
+  /** Takes {@link arm} and {@link flow} back: what comes waits until somebody asks for it. */
+  rest(): void
   /** Writes; the writer hears of it when it is done. On a failed or ended port nothing happens. */
-  write(bytes: Uint8Array): void {
-    const { socket } = this
-    if (socket.destroyed || socket.errored !== null || socket.writableEnded) return
-    socket.write(bytes, this.#onWritten)
-    // Node sets `errored` within the call when the kernel refused the write at once.
-    if (socket.errored !== null) this.#sent.refuse(bytes.length)
-  }
-
-  /** Sends FIN (after close_notify on TLS) behind everything written. */
-  end(): void {
-    if (!this.socket.destroyed && !this.socket.writableEnded) this.socket.end()
-  }
-
-  /** Takes the socket's listeners off, so that a TLS session can be put on it. The port is of no use afterwards. */
-  detach(): void {
-    clearDeadline(this)
-    this.reader = this.writer = this.watcher = undefined
-    this.socket.off('readable', this.#onReadable)
-    this.socket.off('data', this.#onData)
-    this.#endCheck?.cancel()
-  }
-
-  /** RST at once (unix sockets have none and close). What is on its way is lost. */
-  reset(): void {
-    this.#abandon()
-    const { socket } = this
-    if (socket.writableEnded && !socket.writableFinished && !socket.destroyed) {
-      // libuv refuses to reset while it shuts down, and would leave the descriptor open; that takes a turn or two.
-      setDeadline(this, shutdownMs)
-      socket.once('finish', () => this.#resetNow())
-    } else this.#resetNow()
-  }
-
+  write(bytes: Uint8Array): void
+  /** Sends FIN behind everything written. */
+  end(): void
+  /** RST, without waiting for anything. `why` is for a lane's peer. */
+  reset(why?: LaneReset): void
   /**
-   * Sends what was written, then FIN, then discards what the peer still sends (closing with unread bytes would send
-   * RST and destroy our last words on their way), and closes: after the peer's FIN, 64 KiB or 2 s.
+   * Sends what was written, then FIN, then discards what the peer still sends, and closes: after the peer's FIN, 64 KiB
+   * or 2 s.
    */
-  linger(): void {
-    this.reader = this.writer = this.watcher = undefined
-    const { socket } = this
-    this.#endCheck?.cancel()
-    if (socket.destroyed || this.#mode === 'linger') return
-    if (socket.writableFinished) setDeadline(this, lingerMs)
-    else {
-      setDeadline(this, lastWordsMs)
-      socket.once('finish', () => setDeadline(this, lingerMs))
-      socket.end()
-    }
-    this.flow()
-    this.#mode = 'linger'
-  }
-
-  onDue(): void {
-    this.#sent.freeze()
-    this.socket.destroy()
-  }
-
-  #abandon(): void {
-    this.#abandoned = true
-    this.#endCheck?.cancel()
-    clearDeadline(this)
-    this.#sent.freeze()
-    this.reader = this.writer = this.watcher = undefined
-  }
-
-  #resetNow(): void {
-    clearDeadline(this)
-    const lowest = this.#raw ?? this.socket
-    if (lowest.destroyed || this.#unix) this.socket.destroy()
-    else lowest.resetAndDestroy()
-    if (this.#raw !== undefined) this.socket.destroy()
-  }
-
-  #data(chunk: Buffer): void {
-    if (this.#mode !== 'linger') {
-      this.reader?.onChunk(chunk)
-      return
-    }
-    this.#discarded += chunk.length
-    if (this.#discarded > lingerBytes) this.socket.destroy()
-  }
-
-  #end(): void {
-    if (this.truncated && this.#mode !== 'linger') {
-      // As EndCheck says; and a TLS session doesn't hear of what comes behind its end.
-      if (this.#tls?.end.reset === true || this.lost) {
-        this.#fail('ECONNRESET')
-        return
-      }
-      this.#tls?.onTruncated()
-      if (this.#tls?.resetsWhenTruncated === true) {
-        this.#fail(truncatedCode)
-        return
-      }
-    }
-    if (this.#mode === 'linger' || this.#unix || tcpHandle(this.#raw ?? this.socket) === undefined) this.#ended = true
-    else this.#endCheck = new EndCheck(this.socket, this.#raw, () => this.#confirmedEnd())
-    if (this.#ended) this.reader?.onEnd()
-  }
-
-  #confirmedEnd(): void {
-    this.#ended = true
-    this.reader?.onEnd()
-  }
-
-  #written(): void {
-    this.#sent.acknowledge()
-    this.writer?.onWritten()
-  }
-
-  #fail(errno: string): void {
-    if (this.#failure !== undefined || this.#abandoned) return
-    this.#sent.freeze()
-    this.#failure = errno
-    this.watcher?.onFailed(errno, this)
-  }
+  linger(): void
+  /**
+   * Of a visit whose lane was lost: what was written to it from the byte `from` on. Undefined for all other ports, and
+   * when anything at all of the visit may have reached the peer.
+   */
+  takeBack(from: number): readonly Buffer[] | undefined
 }

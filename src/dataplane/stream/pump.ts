@@ -15,6 +15,8 @@ export class Pump extends Direction implements RateWaiter {
   readonly #rate: StreamRateLimit | undefined
   /** Bytes on their way from the source to the sink. */
   readonly #queue = new ByteQueue()
+  /** What came after `maxBytes`, as long as it may have to be given back. */
+  readonly #beyond = new ByteQueue()
   /** Bytes that the direction may still carry. */
   #left: number
   #discarded = 0
@@ -47,7 +49,13 @@ export class Pump extends Direction implements RateWaiter {
     super.stop()
     this.#rate?.forget(this)
     this.#queue.takeAll()
+    this.#beyond.takeAll()
     this.source.pause()
+  }
+
+  override takeBack(): readonly Buffer[] | undefined {
+    const written = super.takeBack()
+    return written && [...written, ...this.#queue.takeAll(), ...this.#beyond.takeAll()]
   }
 
   override sourceGone(): void {
@@ -73,6 +81,7 @@ export class Pump extends Direction implements RateWaiter {
 
   override onWritten(): void {
     this.touch()
+    if (this.#beyond.length > 0) this.#beyond.takeAll()
     this.#pump()
   }
 
@@ -94,6 +103,7 @@ export class Pump extends Direction implements RateWaiter {
     }
     this.#queue.push(chunk.subarray(0, this.#left))
     this.#discarded += chunk.length - this.#left
+    if (this.sink.isVisit && this.sink.taken === 0) this.#beyond.push(chunk.subarray(this.#left))
     this.#left = 0
   }
 

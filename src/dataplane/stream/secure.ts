@@ -18,6 +18,7 @@ export async function secureEndpoint(
   options: TlsOptions,
   tally: StreamTally,
 ): Promise<StreamEndpoint> {
+  if (endpoint.isVisit) throw new MillraceError('ERR_OPTION', 'secure: a visit has no connection of its own')
   const unusable = endpoint.unusable()
   if (unusable !== undefined) throw unusable
   const { socket, unread } = endpoint.releaseSocket()

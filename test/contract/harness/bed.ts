@@ -1,18 +1,15 @@
 import type { Socket } from 'node:net'
-import type { DataPlane, Endpoint, Join, JoinOptions, Listener } from '../../../src/dataplane/types.ts'
+import type { DataPlane, Endpoint, Join, JoinOptions } from '../../../src/dataplane/types.ts'
 import type { Contestant } from './contestants.ts'
+import { type CleanUp, Door } from './door.ts'
+import { farPlane, type LaneSide, visitOf } from './lane-bed.ts'
 import { Peer } from './peer.ts'
-import { connectNode, freshAddress, NodeServer, type Transport, targetOf } from './sockets.ts'
+import { connectNode, NodeServer, type Transport } from './sockets.ts'
 import { secure } from './tls-bed.ts'
-import { eventually, within } from './wait.ts'
+import { within } from './wait.ts'
 
 /** How an endpoint comes to be. `adopt` takes over a Node socket that a Node server or client made. */
 export type Birth = 'listen' | 'dial' | 'adopt'
-
-/** Where the beds register what is to be done at the end: a test context. */
-export interface CleanUp {
-  after(cleanup: () => void | Promise<void>): void
-}
 
 /** One side of a join under test. */
 export interface Side {
@@ -20,6 +17,11 @@ export interface Side {
   readonly birth: Birth
   /** What the endpoint is in a TLS session with its peer. Default: it is plain. */
   readonly tls?: 'server' | 'client'
+  /**
+   * The endpoint is a visit on such a lane. Its peer is connected to the data plane at the lane's other end, which joins the
+   * two.
+   */
+  readonly lane?: LaneSide
 }
 
 /** The two sides of a join under test. */
@@ -88,10 +90,12 @@ export async function born(
 
 /** The same with a peer on the socket, and TLS where the side has it. */
 export async function connected(plane: DataPlane, side: Side, who: 'a' | 'b', t: CleanUp): Promise<Connected> {
-  const { endpoint: plain, socket } = await born(plane, side)
+  const far = side.lane && farPlane(plane, side.lane)
+  const { endpoint: plain, socket } = await born(far ?? plane, side)
   socket.setNoDelay(true)
   const secured = side.tls === undefined ? undefined : await secure(plane, plain, socket, side.tls)
-  const endpoint = secured?.endpoint ?? plain
+  const direct = secured?.endpoint ?? plain
+  const endpoint = side.lane && far ? await visitOf(plane, far, side.lane, direct, t) : direct
   const peer = started(peerOf(secured?.session ?? socket, who, socket))
   t.after(() => {
     socket.destroy()
@@ -139,45 +143,6 @@ export function joinUp(plane: DataPlane, a: Connected, b: Connected, t: CleanUp,
     await within(join.done, 'done after destroy()')
   })
   return { a: a.peer, b: b.peer, join }
-}
-
-/** A listener of the data plane whose endpoints are taken one by one. */
-export class Door {
-  readonly listener: Listener
-  readonly #arrived: Endpoint[]
-
-  private constructor(listener: Listener, arrived: Endpoint[]) {
-    this.listener = listener
-    this.#arrived = arrived
-  }
-
-  /** Listens on any free address of the transport. */
-  static async open(plane: DataPlane, transport: Transport): Promise<Door> {
-    const arrived: Endpoint[] = []
-    const listener = await plane.listen(freshAddress(transport), {}, (batch) => {
-      arrived.push(...batch)
-    })
-    return new Door(listener, arrived)
-  }
-
-  /** Where to connect to. */
-  get target(): ReturnType<typeof targetOf> {
-    return targetOf(this.listener.address)
-  }
-
-  /** The next endpoint. */
-  async next(): Promise<Endpoint> {
-    await eventually('an endpoint arrives', () => this.#arrived.length > 0)
-    const endpoint = this.#arrived.shift()
-    if (endpoint === undefined) throw new Error('no endpoint')
-    return endpoint
-  }
-
-  /** Closes the listener and whatever nobody took. */
-  async close(): Promise<void> {
-    await within(this.listener.close(), 'the listener closes')
-    for (const endpoint of this.#arrived) endpoint.destroy('reset')
-  }
 }
 
 function started(peer: Peer): Peer {

@@ -3,6 +3,7 @@ import { after, describe, type TestContext, test } from 'node:test'
 import type { EndReason, JoinOptions, JoinResult, Path } from '../../../src/dataplane/types.ts'
 import { type Bed, type Connected, joined, type Pairing } from './bed.ts'
 import { type Contestant, contestants } from './contestants.ts'
+import { farPlane, type LaneSide, laneFaults } from './lane-bed.ts'
 import { hasIpv6, type Transport } from './sockets.ts'
 import { within } from './wait.ts'
 
@@ -21,6 +22,8 @@ export interface Where {
   readonly on?: readonly Pairing[]
   /** Default every contestant. */
   readonly who?: (contestant: Contestant) => boolean
+  /** `no`: not over lanes, for a reason that the README has. Default: what is said of TLS is said of lanes too. */
+  readonly lanes?: 'no'
 }
 
 const ipv6 = await hasIpv6()
@@ -49,6 +52,17 @@ export const tlsPairings: readonly Pairing[] = [
     b: { transport: 'tcp', birth: 'dial', tls: 'client' },
   },
 ]
+/**
+ * Visits on lanes, plain and in TLS, with one kind of data plane at both ends and with both kinds: as an agent has them
+ * (accepted, side a), as a relay has them (opened, side b), and on both sides.
+ */
+export const lanePairings: readonly Pairing[] = [
+  lanes('tcp-lane', undefined, { role: 'opens', tls: false, far: 'same' }),
+  lanes('lane-tcp', { role: 'accepts', tls: false, far: 'other' }, undefined),
+  lanes('tcp-tlslane', undefined, { role: 'opens', tls: true, far: 'other' }),
+  lanes('tlslane-tcp', { role: 'accepts', tls: true, far: 'same' }, undefined),
+  lanes('lane-tlslane', { role: 'opens', tls: false, far: 'other' }, { role: 'accepts', tls: true, far: 'same' }),
+]
 const everyTransport = [tcp, ...(ipv6 ? [pairing('tcp6', 'tcp6', 'tcp6')] : []), unix, tcpToUnix, unixToTcp]
 /** Every transport, and every way in which endpoints are born: accepted twice (relay), dialed twice (agent), adopted. */
 export const everyPairing: readonly Pairing[] = [
@@ -74,8 +88,11 @@ const counts = new Map<string, number>()
 
 /** Registers one test for every contestant on every pairing; `direct` only where both sides are of one transport. */
 export function contract(name: string, where: Where, body: (bench: Bench) => Promise<void>): void {
+  const on = where.on ?? everyPairing
+  const onLanes = where.lanes !== 'no' && tlsPairings.every((one) => on.includes(one))
   for (const contestant of contestants.filter(where.who ?? (() => true))) {
-    for (const pairing of where.on ?? everyPairing) {
+    for (const pairing of onLanes ? [...on, ...lanePairings] : on) {
+      if (lanePairings.includes(pairing) && !takesLanes(contestant, pairing)) continue
       // The engine's modes concern plain sockets.
       if (tlsPairings.includes(pairing) && (contestant.mode === 'copy' || contestant.mode === 'splice')) continue
       if (contestant.plane === undefined && !everyTransport.some((one) => one === pairing && isPure(one))) continue
@@ -151,11 +168,25 @@ process.on('uncaughtExceptionMonitor', (error) => {
 })
 after(() => {
   assert.deepEqual(thrown, [], 'nothing throws later, whatever the peers do')
+  assert.equal(laneFaults(), 0, 'no end of a lane says what the other does not understand')
 })
 process.on('exit', () => {
   const line = [...counts].map(([label, count]) => `${label} ${count}`).join(', ')
   if (line !== '') console.log(`contract cases: ${line}`)
 })
+
+/** Whether a contestant can be joined on a pairing with a lane. The engine's modes concern plain sockets, and lanes on them. */
+export function takesLanes({ plane, mode }: Contestant, { a, b }: Pairing): boolean {
+  if (plane === undefined) return false
+  const sides = [a.lane, b.lane].filter((side) => side !== undefined)
+  const fixed = mode === 'copy' || mode === 'splice'
+  return sides.every((side) => farPlane(plane, side) !== undefined && !(fixed && side.tls))
+}
+
+function lanes(name: string, a: LaneSide | undefined, b: LaneSide | undefined): Pairing {
+  const plain = { transport: 'tcp', birth: 'listen' } as const
+  return { name, a: { ...plain, ...(a && { lane: a }) }, b: { ...plain, ...(b && { lane: b }) } }
+}
 
 function pairing(name: string, a: Transport, b: Transport): Pairing {
   return { name, a: { transport: a, birth: 'listen' }, b: { transport: b, birth: 'dial' } }

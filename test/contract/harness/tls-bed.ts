@@ -55,3 +55,21 @@ export async function secure(
   ])
   return { endpoint, session }
 }
+
+/** TLS between two endpoints that are connected to each other: `one` as the client. */
+export async function secureBoth(
+  plane: DataPlane,
+  one: Endpoint,
+  far: DataPlane,
+  other: Endpoint,
+): Promise<readonly [Endpoint, Endpoint]> {
+  shared ??= makeAuthority('millrace contract pairings')
+  const authority = await shared
+  return await within(
+    Promise.all([
+      plane.secure(one, tlsOptions('client', authority)),
+      far.secure(other, tlsOptions('server', authority)),
+    ]),
+    'secure() at both ends',
+  )
+}

@@ -127,9 +127,12 @@ test('addon: wrong arguments are refused, and change nothing', { skip }, () => {
   assert.throws(() => addon.read(wrong as number, 1, 1), TypeError)
   assert.throws(() => addon.shape(new Float64Array(2)), TypeError)
   assert.throws(() => addon.statistics(new BigUint64Array(1)), TypeError, 'too small for a row')
-  assert.throws(() => addon.join(new Float64Array(3), undefined, undefined, undefined, undefined), TypeError)
+  assert.throws(() => addon.join(new Float64Array(3), undefined, undefined, undefined, undefined, undefined), TypeError)
   // No such cell, no such address, no such endpoint.
-  assert.throws(() => addon.join(new Float64Array(13), undefined, undefined, undefined, undefined), TypeError)
+  assert.throws(
+    () => addon.join(new Float64Array(13), undefined, undefined, undefined, undefined, undefined),
+    TypeError,
+  )
   assert.equal(addon.dial('not an address', 1, undefined, 1), -constants.errno.EINVAL)
   assert.equal(addon.adopt(-1, new Uint8Array(64)), -constants.errno.EBADF)
   addon.destroy(12_345, true)

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
-import { Port } from '../../../src/dataplane/stream/port.ts'
 import type { PortReader, PortWatcher } from '../../../src/dataplane/stream/port-roles.ts'
+import { SocketPort } from '../../../src/dataplane/stream/socket-port.ts'
 import { deferred, failure, socketPair } from '../pair.ts'
 
 /** Writes down what a port says, and resolves with its end. */
@@ -32,7 +32,7 @@ class Witness implements PortReader, PortWatcher {
 
 async function witnessed() {
   const [near, far] = await socketPair()
-  const port = new Port(near, undefined, false, undefined)
+  const port = new SocketPort(near, undefined, false, undefined)
   const witness = new Witness()
   port.reader = port.watcher = witness
   return { port, far, witness }
@@ -121,7 +121,8 @@ test('a reset during a shutdown leaves no descriptor behind', { skip: process.pl
   await told
   far.destroy()
   for (let turn = 0; turn < 400 && count() > before; turn += 1) await new Promise((resolve) => setTimeout(resolve, 10))
-  assert.equal(count(), before)
+  // One of an earlier test may have closed meanwhile.
+  assert.ok(count() <= before)
 })
 
 test('linger gets our last words out, and discards 64 KiB at most', async () => {
