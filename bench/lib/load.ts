@@ -48,7 +48,7 @@ export interface LoadOptions {
   readonly seconds?: number
   readonly warmup?: number
   readonly rate?: number
-  /** How many visits in all. */
+  /** How many visits in all; of `connect` the figures are then of all of them, from the start. */
   readonly visits?: number
   /** The visitors speak TLS. */
   readonly tls?: boolean
@@ -58,6 +58,8 @@ export interface LoadOptions {
   readonly resume?: boolean
   /** A visit of `connect` is a TLS handshake and nothing else. */
   readonly hello?: boolean
+  /** The time of a visit of `connect` is that to the first byte that comes back, not to its end. */
+  readonly first?: boolean
   /** Files of `cipher`. */
   readonly certificate?: string
   readonly key?: string

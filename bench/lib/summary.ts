@@ -38,6 +38,8 @@ export const units = {
   cpu_percent: '%',
   cpu_us_per_join: 'µs',
   rss_kib_per_join: 'KiB',
+  relay_rss_kib_per_join: 'KiB',
+  agent_rss_kib_per_join: 'KiB',
   pipes: 'pipes',
   idle_cpu_percent: '%',
   counters_ms: 'ms',

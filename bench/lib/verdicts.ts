@@ -50,7 +50,8 @@ function referencesOf(bar: Bar, name: string, find: Find): readonly Reference[] 
     list.map((other) => ({ name: other, row: find(scenario, name, other, metric) }))
   if ('each' in against) return found(against.each)
   const there = found(against.best).filter(({ row }) => row !== undefined)
-  const best = there.toSorted((a, b) => (a.row?.median ?? 0) - (b.row?.median ?? 0))[0]
+  const sense = bar.atLeast === undefined ? 1 : -1
+  const best = there.toSorted((a, b) => sense * ((a.row?.median ?? 0) - (b.row?.median ?? 0)))[0]
   const listed = against.best.join(', ')
   if (best === undefined) return [{ name: `best of ${listed}`, row: undefined }]
   const ran = there.map((reference) => reference.name)
@@ -69,7 +70,9 @@ function judge(bar: Bar, name: string, row: Row | undefined, reference: Referenc
   if (row === undefined) return { ...verdict, reason: `no figures of ${contender}` }
   const absolute = bar.against === 'absolute'
   if (!absolute && reference.row === undefined) return { ...verdict, reason: `no figures of ${reference.name}` }
-  const ratios = reference.row === undefined ? row.values : ratiosOf(row, reference.row)
+  const { less = 0 } = bar
+  const counted = { ...row, values: row.values.map((value) => value - less) }
+  const ratios = reference.row === undefined ? counted.values : ratiosOf(counted, reference.row)
   const ratio = median(ratios)
   const wanted = bar.rounds ?? minRounds
   if (ratios.length < wanted) {

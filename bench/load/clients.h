@@ -16,10 +16,11 @@ struct Options {
   double seconds = 1;         // how long to measure …
   double warmup = 0.2;        // … after so long
   double rate = 0;            // echo, connect: messages or visits/s in all, evenly spread; 0: as fast as they come back
-  uint64_t visits = 1000;     // visit: how many in all
+  uint64_t visits = 0;        // visit: how many in all; connect: the same, from the start, instead of for so many seconds
   bool tls = false;           // visitors and service speak TLS
   bool resume = false;        // visitors use their TLS sessions again
   bool hello = false;         // connect: a visit is a TLS handshake and nothing else
+  bool first = false;         // connect: its time is that to the first byte that comes back, not to the end of the visit
   bool wait = false;          // echo: every connection is used once, {"open":N} printed, and the end of standard input awaited
   std::string certificate;    // PEM files: serve with TLS, cipher
   std::string key;

@@ -2,7 +2,7 @@
 //
 //     load serve|http [--host ADDRESS] [--tls --certificate FILE --key FILE]
 //     load bulk|echo|connect|visit|idle --port N [--host A] [--connections N] [--bytes N] [--up] [--pace KIB/S]
-//          [--size N] [--seconds S] [--warmup S] [--rate N/S] [--visits N] [--pids PID,…] [--tls] [--resume] [--hello] [--wait]
+//          [--size N] [--seconds S] [--warmup S] [--rate N/S] [--visits N] [--pids PID,…] [--tls] [--resume] [--hello] [--first] [--wait]
 //     load cipher --certificate FILE --key FILE [--bytes N]
 //     load offloads --device NAME
 //
@@ -30,6 +30,7 @@ bool* flag_of(load::Options& options, const std::string& name) {
   if (name == "--tls") return &options.tls;
   if (name == "--resume") return &options.resume;
   if (name == "--hello") return &options.hello;
+  if (name == "--first") return &options.first;
   return name == "--wait" ? &options.wait : nullptr;
 }
 

@@ -35,6 +35,7 @@ struct Pinger {
   size_t to_send = 0;
   size_t to_read = 0;
   uint64_t sent_at = 0;
+  uint64_t heard_at = 0;  // when the message was back
   bool busy = false;
   bool greeted = false;
   bool answered = false;

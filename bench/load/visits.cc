@@ -13,6 +13,7 @@ bool over(Pingers& pingers, Pinger& pinger) {
   if (pinger.busy) {
     if (!pingers.pull(pinger)) return false;
     pinger.busy = false;
+    pinger.heard_at = now_ns();
   }
   char byte;
   const ssize_t got = pinger.wire.recv(&byte, 1);
@@ -35,7 +36,11 @@ int connect_each(const Options& options) {
   std::vector<Pinger> all(static_cast<size_t>(options.connections));
   const CpuMeter meter(options.pids);
   Histogram histogram;
+  const bool counted = options.visits > 0;
+  uint64_t left = counted ? options.visits : UINT64_MAX;
   const auto visit = [&](Pinger& pinger) {
+    if (left == 0) return;
+    --left;
     const uint64_t began = now_ns();
     pingers.open(pinger, false);
     if (!options.hello) pingers.start(pinger);
@@ -45,19 +50,23 @@ int connect_each(const Options& options) {
   const uint64_t until = from + ns_of(options.seconds);
   // At a rate a visit that finds no visitor free is left out.
   std::vector<Pinger*> free;
+  const uint64_t begin = now_ns();
+  std::vector<uint64_t> before;
+  uint64_t measured_from = 0;
+  if (counted) {
+    before = meter.read();
+    measured_from = begin;
+  }
   for (Pinger& pinger : all) {
     if (options.rate == 0) visit(pinger);
     else free.push_back(&pinger);
   }
-  const uint64_t begin = now_ns();
   uint64_t due = 0;
   uint64_t resumed = 0;
-  std::vector<uint64_t> before;
-  uint64_t measured_from = 0;
   uint64_t heard = from;
   for (;;) {
     const uint64_t now = now_ns();
-    if (now >= until) break;
+    if (counted ? histogram.total() == options.visits : now >= until) break;
     if (measured_from == 0 && now >= from) {
       histogram.clear();
       resumed = 0;
@@ -89,7 +98,7 @@ int connect_each(const Options& options) {
         pinger.wire.finish();
       }
       pinger.wire.close();
-      histogram.add(now_ns() - pinger.sent_at);
+      histogram.add((options.first ? pinger.heard_at : now_ns()) - pinger.sent_at);
       if (options.rate == 0) visit(pinger);
       else free.push_back(&pinger);
     }

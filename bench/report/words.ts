@@ -27,10 +27,16 @@ export const remarks: Readonly<Record<string, string>> = {
   echo: 'One message is under way on each connection. On one connection the rate is mostly the time of wake-ups; on 256 the relay’s core is the limit.',
   connect:
     'Each visit is a connection of its own through relay and agent, with 64 bytes there and back, and ends with a FIN that the tunnel has to carry. Tunnels with one shared connection open none between relay and agent; those with a reserve open it in advance.',
+  'first-byte':
+    'Cores that have nothing to do sleep, and every step to another thread or process wakes one: that, not work, is most of the time.',
+  burst:
+    'The load opens all connections in one loop, on its own core, which also has the service. A contender that serves fewer than all has failed.',
   http: 'autocannon keeps its 32 connections wherever the far end does; a relay that ends each after its answer, as ours does so far, pays for a connection with every request. It also sends a request into each connection that is about to end, so that its latencies mean nothing there and are left out. Where they are given they are whole milliseconds.',
   'proxy-connect':
     'Of each visitor ours tells JavaScript, which chooses where to dial; HAProxy and nginx are configured and decide in C.',
   idle: 'Resident memory is that of the relaying processes; the kernel’s socket buffers are in none of the figures. Garbage collectors of other projects were not forced.',
+  'idle-tunnel':
+    'A visitor who stays keeps its lane, so with lanes there are as many connections between relay and agent as without. Of a TLS lane OpenSSL’s session alone takes 14 KiB at the relay and 18 at the agent.',
   mixed:
     'Pings are sent at a fixed rate, whether answers come or not, by a process that the scheduler prefers. One bulk flow has no limit but the machine, or is paced to 2 Gbit/s by its sender.',
   handover:

@@ -1,12 +1,15 @@
 import type { Scenario } from '../lib/scenario.ts'
 import { bulk } from './bulk.ts'
+import { burst } from './burst.ts'
 import { cold } from './cold.ts'
 import { connect, proxyConnect } from './connect.ts'
 import { echo } from './echo.ts'
+import { firstByte } from './first-byte.ts'
 import { handover } from './handover.ts'
 import { heartbeats } from './heartbeats.ts'
 import { http } from './http.ts'
 import { idle } from './idle.ts'
+import { idleTunnel } from './idle-tunnel.ts'
 import { mixed } from './mixed.ts'
 import { mtu1500 } from './mtu1500.ts'
 import { scaling } from './scaling.ts'
@@ -18,8 +21,11 @@ export const scenarios: readonly Scenario[] = [
   bulk,
   echo,
   connect,
+  firstByte,
+  burst,
   http,
   idle,
+  idleTunnel,
   mixed,
   handover,
   proxyConnect,
