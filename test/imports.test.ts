@@ -10,7 +10,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'printable.ts': [],
   'pid-lock.ts': [],
   'folder-watch.ts': [],
-  dataplane: ['errors.ts', 'printable.ts'],
+  // Of wire the frames of lanes only, as a test below says: the data plane is what speaks them.
+  dataplane: ['errors.ts', 'printable.ts', 'wire'],
   wire: ['errors.ts', 'printable.ts', 'dataplane'],
   net: ['errors.ts', 'printable.ts', 'dataplane'],
   limits: ['errors.ts', 'wire', 'net', 'observe'],
@@ -134,6 +135,18 @@ describe('imports run one way', () => {
       .filter(({ specifier }) => specifier.includes('/dataplane/') && !specifier.endsWith('/dataplane/types.ts'))
       .map(({ file, specifier }) => `${file} imports ${specifier}`)
     assert.deepEqual(wrong, [])
+  })
+
+  it('the data plane knows of the protocol the frames of lanes, which stand on nothing of its own', () => {
+    const wrong = imports
+      .filter(({ file, specifier }) => partOf(file) === 'dataplane' && specifier.includes('/wire/'))
+      .filter(({ specifier }) => !/\/wire\/(?:lane|lane-frame|lane-verdict|limits)\.ts$/.test(specifier))
+      .map(({ file, specifier }) => `${file} imports ${specifier}`)
+    const back = imports
+      .filter(({ file }) => /wire\/(?:lane[\w-]*|limits)\.ts$/.test(file))
+      .filter(({ specifier }) => specifier.includes('/dataplane/'))
+      .map(({ file, specifier }) => `${file} imports ${specifier}`)
+    assert.deepEqual([...wrong, ...back], [])
   })
 
   it('the engine includes no header of Node, and nothing of the addon', () => {

@@ -100,6 +100,8 @@ export interface AgentOptions {
    * ones, whose visitors speak TLS with the service.
    */
   readonly plain: Plain
+  /** Offers proxy connections that carry one visitor after another. Default true, where the data plane can. */
+  readonly lanes?: boolean
   readonly tunnels: readonly TunnelSpec[]
   /** What a relay can make the agent hold. What is left out is as `defaultAgentLimits` has it. */
   readonly limits?: Partial<AgentLimits>

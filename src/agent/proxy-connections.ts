@@ -1,12 +1,13 @@
 import { setMaxListeners } from 'node:events'
-import type { Endpoint } from '../dataplane/types.ts'
+import type { DataPlane, Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import { fixedAgentLimits } from '../limits/agent.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Refusals } from '../observe/refusals.ts'
 import { printable } from '../printable.ts'
 import { readMessage, writeMessage } from '../wire/codec.ts'
-import type { StartProxy } from '../wire/messages.ts'
+import type { Message, StartProxy, UnknownMessage } from '../wire/messages.ts'
+import { ProxyLanes } from './proxy-lanes.ts'
 import { reasonOf } from './reason.ts'
 import type { RelayDialer } from './relay-dialer.ts'
 import type { LiveTunnel } from './tunnel-book.ts'
@@ -18,6 +19,8 @@ export type Transport = 'tls' | 'plain' | 'passthrough'
 
 /** What a session's proxy connections need. */
 export interface ProxyConnectionsOptions {
+  /** Each carries one visitor after another (extension `lane`). Absent: each is for one. */
+  readonly lanes?: DataPlane
   readonly log: Logger
   readonly refusals: Refusals
   readonly dialer: RelayDialer
@@ -37,19 +40,21 @@ export class ProxyConnections {
   readonly #options: ProxyConnectionsOptions
   readonly #ending = new AbortController()
   readonly #registered = new Set<Endpoint>()
+  readonly #lanes: ProxyLanes | undefined
   #waiting = 0
   #find: ProxyConnectionsOptions['find']
 
   constructor(options: ProxyConnectionsOptions) {
     this.#options = options
     this.#find = options.find
+    this.#lanes = options.lanes && new ProxyLanes(options.lanes)
     // Each dial listens to it: many at once are no leak.
     setMaxListeners(0, this.#ending.signal)
   }
 
   /** Connections on their way or waiting for a visitor. */
   get waiting(): number {
-    return this.#waiting
+    return this.#waiting + (this.#lanes?.idle ?? 0)
   }
 
   /**
@@ -58,9 +63,9 @@ export class ProxyConnections {
    */
   open(ticket: string | undefined, transport: Transport = this.#options.transport): void {
     const { maxWaiting, refusals } = this.#options
-    if (this.#waiting >= maxWaiting) {
+    if (this.waiting >= maxWaiting) {
       const { message } = new MillraceError('ERR_AGENT_WAITING', `${maxWaiting}`)
-      const fields = { waiting: this.#waiting, error: message }
+      const fields = { waiting: this.waiting, error: message }
       refusals.tell({ event: 'proxy.limit', level: 'warn', code: 'ERR_AGENT_WAITING', fields })
       return
     }
@@ -73,6 +78,7 @@ export class ProxyConnections {
     this.#ending.abort()
     for (const endpoint of this.#registered) endpoint.destroy()
     this.#registered.clear()
+    this.#lanes?.close()
   }
 
   /**
@@ -90,7 +96,15 @@ export class ProxyConnections {
     let start: StartProxy
     try {
       endpoint = await this.#options.dialer.connect(transport === 'tls' ? 'tls' : 'plain', this.#ending.signal)
-      start = await this.#register(endpoint, ticket)
+      this.#introduce(endpoint, ticket)
+      if (this.#lanes !== undefined) {
+        this.#lanes.add(endpoint, {
+          started: (visit, message) => this.#serve(visit, startOf(message), transport),
+          failed: (error) => this.#failed(error),
+        })
+        return
+      }
+      start = await this.#awaitStart(endpoint)
     } catch (error) {
       endpoint?.destroy()
       this.#failed(error)
@@ -98,6 +112,10 @@ export class ProxyConnections {
     } finally {
       this.#waiting -= 1
     }
+    this.#serve(endpoint, start, transport)
+  }
+
+  #serve(endpoint: Endpoint, start: StartProxy, transport: Transport): void {
     const tunnel = this.#find(start.Url)
     if (tunnel === undefined || (transport === 'passthrough' && !isPassthrough(tunnel.spec))) {
       endpoint.destroy('reset')
@@ -107,14 +125,17 @@ export class ProxyConnections {
     this.#options.visitors.serve(endpoint, start, tunnel)
   }
 
-  async #register(endpoint: Endpoint, ticket: string | undefined): Promise<StartProxy> {
+  #introduce(endpoint: Endpoint, ticket: string | undefined): void {
     const { clientId } = this.#options
+    const ticketField = ticket === undefined ? {} : { Ticket: ticket }
+    writeMessage(endpoint, { type: 'RegProxy', ClientId: clientId, ...ticketField })
+  }
+
+  async #awaitStart(endpoint: Endpoint): Promise<StartProxy> {
     this.#registered.add(endpoint)
     try {
-      const ticketField = ticket === undefined ? {} : { Ticket: ticket }
-      writeMessage(endpoint, { type: 'RegProxy', ClientId: clientId, ...ticketField })
-      const start = await readMessage(endpoint, fixedAgentLimits.startProxyBytes.value, Number.POSITIVE_INFINITY)
-      if (start.type !== 'StartProxy') throw new MillraceError('ERR_AGENT_PROTOCOL', `${start.type} for StartProxy`)
+      const limit = fixedAgentLimits.startProxyBytes.value
+      const start = startOf(await readMessage(endpoint, limit, Number.POSITIVE_INFINITY))
       // The session ended while the message was on its way here.
       if (!this.#registered.has(endpoint)) throw new MillraceError('ERR_ENDPOINT_CLOSED')
       return start
@@ -131,4 +152,9 @@ export class ProxyConnections {
     if (closed) this.#options.log.debug('proxy.closed', { reason: reasonOf(error) })
     else this.#options.log.warn('proxy.failed', { reason: reasonOf(error) })
   }
+}
+
+function startOf(message: Message | UnknownMessage): StartProxy {
+  if (message.type === 'StartProxy') return message
+  throw new MillraceError('ERR_AGENT_PROTOCOL', `${message.type} for StartProxy`)
 }

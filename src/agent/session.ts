@@ -68,7 +68,8 @@ export class Session {
       const { agent, book, dialer, timings, clientId, onWelcome } = this.#options
       const control = await dialer.connectControl(this.#ending.signal)
       this.#control = control
-      const extensions = [...offered, ...plainExtensions(agent.plain)]
+      const lanes: readonly Extension[] = agent.dataPlane.hasLanes && agent.lanes !== false ? ['lane'] : []
+      const extensions = [...offered, ...plainExtensions(agent.plain), ...lanes]
       const welcome = await authenticate(control, { token: agent.token, clientId }, extensions, timings.authMs)
       if (!welcome.accepted) return { kind: 'refused', reason: welcome.reason }
       dialer.accepted()
@@ -136,6 +137,7 @@ export class Session {
       plain,
     })
     this.#proxies = new ProxyConnections({
+      ...(extensions.has('lane') && extensions.has('ticket') ? { lanes: agent.dataPlane } : {}),
       log: agent.log,
       dialer,
       transport: plain === true ? 'plain' : 'tls',

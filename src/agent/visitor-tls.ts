@@ -25,7 +25,7 @@ export class VisitorTls {
 
   /** The visitor's bytes as they come out of a proxy connection, on a socket that can carry a TLS session of its own. */
   async #unwrap(proxy: Endpoint): Promise<Endpoint> {
-    if (!proxy.encrypted) return proxy
+    if (!proxy.encrypted && !proxy.isVisit) return proxy
     try {
       const { near, far } = await this.#loopback.pair()
       this.#dataPlane.join(proxy, near, { signal: this.#signal })

@@ -51,6 +51,7 @@ export async function runAgent(
     ...(flags.tlsMinVersion === undefined ? {} : { tlsMinVersion: flags.tlsMinVersion }),
     token,
     plain: flags.plain ?? 'passthrough',
+    lanes: flags.lanes,
     tunnels,
     limits: limitsFrom(agentLimits, flags.limits),
     state: new StateFile(defaultStateDir(), purposeOf(flags, tunnels)),

@@ -120,7 +120,14 @@ async function openControl({
     reload: async () => ({ ok: true, ...(await follower.reload()) }),
     takeover: (request: ControlRequest) => succession.bequeath(request),
     leave: (request: ControlRequest) => succession.leave(request),
-    status: () => ({ ok: true, pid: process.pid, up_s: up(), ...relay.counts, ...relay.refusals.metrics }),
+    status: () => ({
+      ok: true,
+      pid: process.pid,
+      up_s: up(),
+      ...relay.counts,
+      ...relay.proxies,
+      ...relay.refusals.metrics,
+    }),
   }
   try {
     return await ControlServer.open({ path: controlSocket, handlers, replace, userOf: peerUser, log })
@@ -148,6 +155,7 @@ async function settingsOf(flags: RelayCommandFlags): Promise<RelaySettings> {
       token_sha256: flags.tokenSha256,
       open: flags.open,
       allow_plain: flags.allowPlain,
+      lanes: flags.lanes ? undefined : false,
       state_dir: flags.stateDir,
       log_format: flags.logFormat,
       drain_timeout: flags.drainTimeout,

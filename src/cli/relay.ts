@@ -3,7 +3,7 @@ import { maxHstsSeconds, parseDomain, parseListenAddress } from '../config/relay
 import type { TlsVersion } from '../dataplane/types.ts'
 import { type HostPort, type PortRange, parsePortRange } from '../net/address.ts'
 import type { LogLevel } from '../observe/log.ts'
-import { tlsMinVersionOption } from './session-flags.ts'
+import { noLanesOption, tlsMinVersionOption } from './session-flags.ts'
 
 /** The flags of `millrace relay`, as commander gives them. */
 export interface RelayCommandFlags {
@@ -26,6 +26,8 @@ export interface RelayCommandFlags {
   readonly tokenSha256?: string[]
   readonly open?: boolean
   readonly allowPlain?: boolean
+  /** False with `--no-lanes`. */
+  readonly lanes: boolean
   readonly stateDir?: string
   readonly drainTimeout?: number
   readonly logFormat?: 'pretty' | 'json'
@@ -55,6 +57,7 @@ export function register(program: Command): void {
     .option('--open', 'lets anybody in')
     .option('--allow-plain', 'accepts proxy connections without TLS from agents that ask for it')
     .option('--no-allow-plain', 'does so not even for tls tunnels, which are passed through')
+    .addOption(noLanesOption())
     .option('--state-dir <dir>', 'where its own certificate and its memory lie')
     .option('--drain-timeout <seconds>', 'how long visitors may stay after a stop (default: 30)', checked(seconds))
     .addOption(new Option('--log-format <format>', 'how log lines look').choices(['pretty', 'json']))

@@ -22,6 +22,7 @@ export interface SessionFlags {
   /** The oldest that the relay, and visitors whose TLS ends here, may speak. */
   readonly tlsMinVersion?: TlsVersion
   readonly plain?: boolean | 'passthrough'
+  readonly lanes: boolean
   /** Of the config file alone. */
   readonly limits?: Readonly<Record<string, number | undefined>>
   readonly logFormat: 'pretty' | 'json'
@@ -69,6 +70,7 @@ export function addSessionFlags(command: Command): Command {
     .addOption(tlsMinVersionOption())
     .option('--plain', 'proxy connections without TLS where the relay allows it: faster, and readable on the way')
     .option('--no-plain', 'TLS on those of tls tunnels as well, whose visitors speak TLS with the service')
+    .addOption(noLanesOption())
     .addOption(new Option('--log-format <format>', 'how log lines look').choices(['pretty', 'json']).default('pretty'))
     .addOption(
       new Option('--log-level <level>', 'the least important lines shown')
@@ -86,6 +88,11 @@ export function tlsMinVersionOption(): Option {
     if (text === '1.2' || text === '1.3') return `TLSv${text}`
     throw new InvalidArgumentError('expected 1.2 or 1.3')
   })
+}
+
+/** Agents and relays have the same flag. */
+export function noLanesOption(): Option {
+  return new Option('--no-lanes', 'a proxy connection for each visitor, instead of one for many after each other')
 }
 
 /** Parses a flag's value for commander; what `parse` throws is the error. */
@@ -112,6 +119,7 @@ async function takeConfig(action: Command): Promise<void> {
     { ca: given.ca, pin: given.pin, insecureSkipVerify: given.insecure_skip_verify },
     { tlsMinVersion: given.tls_min_version },
     { plain: given.plain },
+    { lanes: given.lanes },
     { logFormat: given.log_format },
     { logLevel: given.log_level },
     { limits: given.limits },

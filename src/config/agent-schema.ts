@@ -120,6 +120,7 @@ export const agentSchema = z
       if (text !== 'none') parseProxy(text)
       return text
     }).optional(),
+    lanes: z.boolean().optional(),
     plain: z.union([z.boolean(), z.literal('passthrough')]).optional(),
     log_format: z.enum(['pretty', 'json']).optional(),
     log_level: z.enum(['debug', 'info', 'warn', 'error']).optional(),

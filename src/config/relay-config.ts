@@ -102,6 +102,7 @@ function settingsOf(given: RelayFile, tokens: readonly TokenEntry[] = []): Relay
     tokens: [...tokens, ...namelessTokens(given)],
     tokensFile: given.tokens_file ?? join(stateDir, tokensFileName),
     open: given.open ?? defaults.open,
+    lanes: given.lanes ?? defaults.lanes,
     allowPlain: given.allow_plain ?? defaults.allowPlain,
     stateDir,
     controlSocket: given.control_socket ?? join(stateDir, controlSocketName),

@@ -69,6 +69,7 @@ export const relaySchema = z.strictObject({
   tokens: tokenList.optional(),
   tokens_file: path.optional(),
   open: z.boolean().optional(),
+  lanes: z.boolean().optional(),
   allow_plain: z.union([z.boolean(), z.literal('passthrough')]).optional(),
   state_dir: path.optional(),
   control_socket: path.optional(),

@@ -100,6 +100,8 @@ export interface RelaySettings {
   readonly tokensFile: string
   /** Lets agents in without a known token. */
   readonly open: boolean
+  /** Proxy connections carry one visitor after another where the agent can (extension `lane`). */
+  readonly lanes: boolean
   /** Accepts plain proxy connections (extension `plain`). */
   readonly allowPlain: boolean | 'passthrough'
   readonly stateDir: string
@@ -153,6 +155,7 @@ export function defaultSettings(env: NodeJS.ProcessEnv = process.env): RelaySett
     tokens: [],
     tokensFile: join(defaultStateDir(env), tokensFileName),
     open: false,
+    lanes: true,
     allowPlain: 'passthrough',
     stateDir: defaultStateDir(env),
     controlSocket: join(defaultStateDir(env), controlSocketName),

@@ -19,6 +19,7 @@ const liveKeys: ReadonlySet<keyof RelaySettings> = new Set([
   'hstsSeconds',
   'tokens',
   'allowPlain',
+  'lanes',
   'drainTimeoutMs',
   'nameGraceMs',
 ] as const)

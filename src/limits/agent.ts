@@ -9,7 +9,7 @@ export const agentLimits = {
     value: 1024,
     unit: 'count',
     range: count,
-    what: 'Proxy connections that the relay has asked for: being opened, or waiting for a visitor.',
+    what: 'Proxy connections that the relay has asked for: being opened, or waiting for a visitor. Lanes that have one are none of them.',
     beyond: 'Further requests are ignored.',
     code: 'ERR_AGENT_WAITING',
   },
@@ -18,7 +18,7 @@ export const agentLimits = {
     unit: 'count',
     range: count,
     what: 'Visitors at once, from `StartProxy` to the end of the join: each is a connection to a local service.',
-    beyond: 'The proxy connection is reset.',
+    beyond: 'The proxy connection, or the visit on its lane, is reset.',
     code: 'ERR_AGENT_VISITORS',
   },
 } as const satisfies LimitTable
@@ -42,7 +42,7 @@ export const fixedAgentLimits = {
     value: maxSentFrame,
     unit: 'bytes',
     what: '`StartProxy`: no relay sends more than one TLS record.',
-    beyond: 'The proxy connection is closed.',
+    beyond: 'The proxy connection is closed; so is a lane whose `OPEN` is longer.',
     code: 'ERR_FRAME_TOO_LARGE',
   },
   announcements: {

@@ -95,6 +95,18 @@ export const fixedLimits = {
     beyond: 'The session ends.',
     code: 'ERR_ENDPOINT_WRITE_OVERFLOW',
   },
+  laneFrameBytes: {
+    value: wire.maxLaneData,
+    unit: 'bytes',
+    what: 'A frame of a lane, which is passed on as it comes.',
+    beyond: 'The lane is reset, and its visitor.',
+  },
+  laneSettleMs: {
+    value: wire.laneSettleMs,
+    unit: 'ms',
+    what: 'How long either end may take to end a visit that has been reset.',
+    beyond: 'The lane is closed.',
+  },
   methodBytes: {
     value: 32,
     unit: 'bytes',

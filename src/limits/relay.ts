@@ -77,7 +77,7 @@ export const relayLimits = {
     value: 64,
     unit: 'count',
     range: count,
-    what: 'Proxy connections of one agent that wait for visitors.',
+    what: 'Proxy connections of one agent that wait for visitors. Of lanes those without one: with one they are bounded as visitors are.',
     beyond: 'The newest is closed.',
     code: 'ERR_POOL_LIMIT',
   },

@@ -9,9 +9,12 @@ export type OnCarrier = (carrier: Endpoint | MillraceError) => void
 export interface Passenger {
   /** Its bytes may travel unencrypted. */
   readonly plainAllowed: boolean
-  /** Whose visitor it is. Asked for once at most, when there is a carrier for it. */
+  /** Whose visitor it is: asked for when there is a carrier, and the same for each that it gets. */
   readonly start: () => StartProxy
 }
+
+/** So many carriers a visitor gets at most: each of the others was lost before it took anything of the visitor. */
+export const maxCarriers = 3
 
 /** A visitor that waits for a carrier. */
 export interface Waiter {

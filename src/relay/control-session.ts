@@ -1,5 +1,5 @@
 import type { RelayLimits } from '../config/relay-settings.ts'
-import type { Endpoint } from '../dataplane/types.ts'
+import type { DataPlane, Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Refusals } from '../observe/refusals.ts'
@@ -10,6 +10,7 @@ import { TicketBook } from '../wire/tickets.ts'
 import { welcome } from './auth-answer.ts'
 import { MessageRate } from './message-rate.ts'
 import { hostOf } from './origin.ts'
+import { LaneCarrier, OneShot } from './proxy-carriers.ts'
 import { ProxyPool, type ProxyPoolOptions } from './proxy-pool.ts'
 import { proxyRequests } from './proxy-requests.ts'
 import type { Registrar } from './registrar.ts'
@@ -19,6 +20,7 @@ import type { Tunnel, TunnelOwner } from './tunnel.ts'
 
 /** What makes a control session. */
 export interface ControlSessionOptions {
+  readonly dataPlane: DataPlane
   readonly endpoint: Endpoint
   /** A secret on an open relay and for 1.x agents: not for logs. */
   readonly clientId: string
@@ -38,9 +40,9 @@ export interface ControlSessionOptions {
  * Requests for proxy connections that an agent may have open at once. So many handshakes keep both ends busy, and more
  * would only make each of them later: than the agent's limit for what is on its way (1024), than an address's handshakes
  * may be in number, than the time after which a request is taken for lost. For a 1.x agent they are 40 bytes each, together
- * far below a record.
+ * far below a record. Lanes come back: few of them serve many, as long as no handshakes keep both ends from it.
  */
-const maxRequested = { tickets: 256, of1x: 128 } as const
+const maxRequested = { lanes: 64, tickets: 256, of1x: 128 } as const
 
 /** Ends that are our refusal to go on. */
 const refusedEnds: ReadonlySet<SessionEnd> = new Set<SessionEnd>(['protocol', 'flood', 'overflow'])
@@ -98,6 +100,13 @@ export class ControlSession implements TunnelOwner {
     return this.pool.waiting + (this.#plainPool?.waiting ?? 0)
   }
 
+  /** Proxy connections that wait for visitors, and lanes that have one. */
+  get proxies(): { readonly idle: number; readonly busy: number } {
+    const { pool } = this
+    const plain = this.#plainPool
+    return { idle: pool.idle + (plain?.idle ?? 0), busy: pool.busy + (plain?.busy ?? 0) }
+  }
+
   /** The address that the agent is counted by. */
   get host(): string {
     return hostOf(this.#options.endpoint)
@@ -130,7 +139,11 @@ export class ControlSession implements TunnelOwner {
     }
     const problem = this.identity.problem(Date.now(), proxy.remote)
     if (problem !== undefined) throw new MillraceError(problem)
-    if (!pool.offer(proxy)) throw new MillraceError('ERR_POOL_LIMIT', `${this.#options.limits.pool}`)
+    const { dataPlane, limits } = this.#options
+    const carrier = this.knows('lane') ? new LaneCarrier(dataPlane, proxy, pool) : new OneShot(proxy, pool)
+    if (pool.offer(carrier)) return
+    carrier.destroy()
+    throw new MillraceError('ERR_POOL_LIMIT', `${limits.pool}`)
   }
 
   /** To be called about once a second, with the time of `performance.now()`. */
@@ -278,7 +291,7 @@ export class ControlSession implements TunnelOwner {
       get waiterTimeoutMs() {
         return limits.waiterTimeoutMs
       },
-      maxRequested: this.knows('ticket') ? maxRequested.tickets : maxRequested.of1x,
+      maxRequested: maxRequested[this.knows('lane') ? 'lanes' : this.knows('ticket') ? 'tickets' : 'of1x'],
       ...own,
     })
   }

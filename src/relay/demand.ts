@@ -25,14 +25,16 @@ const stretchMs = { least: 250, most: 5_000 } as const
 /**
  * How many proxy connections an agent should have in reserve: arrival rate × time to open one, by the busiest stretch of
  * late, so that a burst like the last one finds its connections open. The stretch that is under way doesn't count yet: in
- * the midst of a burst, handshakes for later visitors would delay those who wait.
+ * the midst of a burst, handshakes for later visitors would delay those who wait. Where proxy connections are lanes, which
+ * come back, it is not arrivals that count but by how many those who are being served have become more.
  */
 export class Demand {
   readonly #floor: number
   readonly #now: () => number
   #openMs = 0
-  /** When the stretch that is under way began, and who has come in it. */
+  /** When the stretch that is under way began, who has come in it less who has left, and the most that this has been. */
   #since: number
+  #net = 0
   #came = 0
   #peak = 0
   #fadedAt: number
@@ -52,7 +54,14 @@ export class Demand {
   /** A visitor came. */
   count(): void {
     this.#close()
-    this.#came++
+    this.#net++
+    this.#came = Math.max(this.#came, this.#net)
+  }
+
+  /** A visitor's lane is free again, or gone: who was served on it isn't any more. */
+  returned(): void {
+    this.#close()
+    this.#net--
   }
 
   /** A proxy connection came so long after it was asked for, ms. */
@@ -83,6 +92,7 @@ export class Demand {
     if (now - this.#since < this.#stretchMs) return
     this.#peak = Math.max(this.#peak, this.#came)
     this.#came = 0
+    this.#net = 0
     this.#since = now
   }
 }

@@ -1,5 +1,6 @@
 import type { DataPlane, Endpoint, InheritedSocket, Listener } from '../dataplane/types.ts'
 import type { ErrorCode } from '../errors.ts'
+import type { RelayLimits } from '../limits/relay.ts'
 import { formatAddress } from '../net/address.ts'
 import { AddressCount } from '../net/address-group.ts'
 import type { Refusals } from '../observe/refusals.ts'
@@ -7,15 +8,14 @@ import { hostOf, originOf } from './origin.ts'
 
 type OnEndpoints = (batch: readonly Endpoint[]) => void
 
-/** What the ports are held with. May change. */
+/** What the ports are held with. */
 export interface HeldPortsOptions {
   readonly dataPlane: DataPlane
-  /** Visitors that wait on one port. Beyond: ERR_POOL_FULL, a reset. */
-  readonly waiters: number
-  /** Of those on all ports, from one address. Beyond: ERR_ADDRESS_LIMIT, a reset. */
-  readonly perAddress: number
-  /** How long a visitor waits, ms. Then: ERR_POOL_TIMEOUT, a reset. */
-  readonly waitMs: number
+  /**
+   * As they are at each visitor. `waiters`: those on one port, beyond ERR_POOL_FULL; `pendingPerAddress`: those on all
+   * ports, beyond ERR_ADDRESS_LIMIT; `waiterTimeoutMs`: then ERR_POOL_TIMEOUT. Each a reset.
+   */
+  readonly limits: Pick<RelayLimits, 'waiters' | 'pendingPerAddress' | 'waiterTimeoutMs'>
   readonly refusals: Refusals
   /** What comes before visitors are served, as for any other listener. */
   readonly before: (serve: OnEndpoints) => OnEndpoints
@@ -49,11 +49,11 @@ export class HeldPorts {
     const waiting: HeldPort['waiting'] = []
     let held: HeldPort | undefined
     const wait: OnEndpoints = (batch) => {
-      const { perAddress, waiters, waitMs } = this.#options
+      const { pendingPerAddress, waiters, waiterTimeoutMs } = this.#options.limits
       for (const visitor of batch) {
         if (waiting.length >= waiters) this.#refuse(visitor, 'ERR_POOL_FULL')
-        else if (!this.#perAddress.take(hostOf(visitor), perAddress)) this.#refuse(visitor, 'ERR_ADDRESS_LIMIT')
-        else waiting.push({ visitor, deadline: performance.now() + waitMs })
+        else if (!this.#perAddress.take(hostOf(visitor), pendingPerAddress)) this.#refuse(visitor, 'ERR_ADDRESS_LIMIT')
+        else waiting.push({ visitor, deadline: performance.now() + waiterTimeoutMs })
       }
     }
     const deliver = before((batch) => (held?.serve ?? wait)(batch))

@@ -8,6 +8,7 @@ import { type Page, renderPage, unknownHostPage } from '../http/pages.ts'
 import { refusalStatus } from '../http/refusal.ts'
 import type { HttpRequest } from '../http/request.ts'
 import type { RefusalCode } from '../observe/refusals.ts'
+import { maxCarriers } from './carriers.ts'
 import { type Answer, readAnswer, withField } from './http-answer.ts'
 import { carryChunkedBody } from './http-chunks.ts'
 import { detourErrors, detourPage } from './http-detour.ts'
@@ -200,7 +201,7 @@ export class HttpExchange {
    * `sentBefore` are bytes of this exchange that the proxy connection got before the join. `timed`: both sides may not be
    * silent for ever; a visitor could otherwise hold the service with a body that never comes.
    */
-  #join(route: HttpRoute, proxy: Endpoint, aToB: DirectionOptions, sentBefore = 0, timed = true): Join {
+  #join(route: HttpRoute, proxy: Endpoint, aToB: DirectionOptions, sentBefore = 0, timed = true, attempt = 1): Join {
     const visitor = this.#visitor
     const rate = aToB.drive === 'caller' ? undefined : route.joinOptions.aToB?.rate
     const join = this.#context.dataPlane.join(visitor, proxy, {
@@ -208,9 +209,16 @@ export class HttpExchange {
       ...route.joinOptions,
       aToB: rate === undefined ? aToB : { rate, ...aToB },
       onEnd: (result) => {
-        this.#end()
         const whole = { ...result, aToB: result.aToB + BigInt(sentBefore) }
         route.joinOptions.onEnd?.(whole, join)
+        if (result.reason === 'unreachable') {
+          this.#unused = route
+          // What drives the body itself has begun to do so.
+          if (aToB.drive !== 'caller' && attempt < maxCarriers) void this.#move(route, aToB, timed, attempt + 1)
+          else this.#page(pageTexts.agentGone, route.url)
+          return
+        }
+        this.#end()
         route.onJoinEnd(whole, visitor)
       },
     })
@@ -218,6 +226,21 @@ export class HttpExchange {
     this.#events.joined()
     if (!this.#ended) route.onJoin?.(join)
     return join
+  }
+
+  /** The visitor's lane was lost, and has taken nothing of it: it gets another, unseen. */
+  async #move(route: HttpRoute, aToB: DirectionOptions, timed: boolean, attempt: number): Promise<void> {
+    const visitor = this.#visitor
+    visitor.onClosed((how) => {
+      if (how === 'reset') this.abandon()
+    })
+    try {
+      const proxy = await route.moveProxy(visitor)
+      if (this.#gone) proxy.destroy('reset')
+      else this.#join(route, proxy, aToB, 0, timed, attempt)
+    } catch (error) {
+      this.#page(proxyFailures[codeOf(error)] ?? pageTexts.agentGone, route.url, error)
+    }
   }
 
   #fail(error: unknown): void {

@@ -17,6 +17,11 @@ export interface HttpRoute {
    * ERR_ADDRESS_JOINS and ERR_TOKEN_CONNECTIONS a 503, everything else a 502.
    */
   openProxy(visitor: Endpoint): Promise<Endpoint>
+  /**
+   * Another one for a visitor whose proxy connection was lost before it had anything of the visitor: the same, but that
+   * `onUnused` or `onJoinEnd` is due whatever comes of it.
+   */
+  moveProxy(visitor: Endpoint): Promise<Endpoint>
   /** Called with each join that begins, unless it has ended already. Must not throw. */
   onJoin?(join: Join): void
   /** Called once for each join, at its end. A is the visitor; heads count. Must not throw. */

@@ -1,14 +1,14 @@
-import type { Endpoint } from '../dataplane/types.ts'
+import type { ProxyCarrier } from './proxy-carriers.ts'
 
 interface Idle {
-  readonly proxy: Endpoint
+  readonly carrier: ProxyCarrier
   /** Since when it has waited. */
   readonly since: number
 }
 
 /**
- * Proxy connections of one kind that wait for visitors. Dead ones leave at once and are never handed out; the youngest is
- * handed out first: it is the one that a middlebox has least likely forgotten, and what nobody needs grows old.
+ * Carriers of one kind that wait for visitors. The youngest is handed out first: it is the one that a middlebox has least
+ * likely forgotten, and what nobody needs grows old.
  */
 export class IdleProxies {
   /** Oldest first. */
@@ -19,22 +19,25 @@ export class IdleProxies {
   }
 
   /** Takes one in. */
-  add(proxy: Endpoint, now: number): void {
-    const entry: Idle = { proxy, since: now }
-    this.#idle.push(entry)
-    proxy.onClosed(() => {
-      const index = this.#idle.indexOf(entry)
-      // A visitor has it.
-      if (index === -1) return
-      this.#idle.splice(index, 1)
-      // The next visitor or tick asks for another: at once, an agent that drops each one would keep us spinning.
-      proxy.destroy()
-    })
+  add(carrier: ProxyCarrier, now: number): void {
+    this.#idle.push({ carrier, since: now })
   }
 
   /** Hands the youngest out. */
-  take(): Endpoint | undefined {
-    return this.#idle.pop()?.proxy
+  take(): ProxyCarrier | undefined {
+    for (;;) {
+      const carrier = this.#idle.pop()?.carrier
+      if (carrier === undefined || carrier.usable) return carrier
+      carrier.destroy()
+    }
+  }
+
+  /** Takes one out that has died. False: it is not here. */
+  remove(carrier: ProxyCarrier): boolean {
+    const index = this.#idle.findIndex((idle) => idle.carrier === carrier)
+    if (index === -1) return false
+    this.#idle.splice(index, 1)
+    return true
   }
 
   /** Closes the oldest if it has waited since before `before`. False: there is none. */
@@ -42,12 +45,12 @@ export class IdleProxies {
     const [oldest] = this.#idle
     if (oldest === undefined || oldest.since >= before) return false
     this.#idle.shift()
-    oldest.proxy.destroy()
+    oldest.carrier.destroy()
     return true
   }
 
   /** Closes all. */
   clear(): void {
-    for (const { proxy } of this.#idle.splice(0)) proxy.destroy()
+    for (const { carrier } of this.#idle.splice(0)) carrier.destroy()
   }
 }

@@ -1,5 +1,5 @@
 import type { RelaySettings } from '../config/relay-settings.ts'
-import type { Endpoint } from '../dataplane/types.ts'
+import type { DataPlane, Endpoint } from '../dataplane/types.ts'
 import { type ErrorCode, MillraceError } from '../errors.ts'
 import { formatAddress } from '../net/address.ts'
 import { AddressCount } from '../net/address-group.ts'
@@ -20,6 +20,7 @@ import type { TokenBook } from './tokens.ts'
 
 /** What a login works with. */
 export interface LoginOptions {
+  readonly dataPlane: DataPlane
   readonly settings: RelaySettings
   readonly tokens: TokenBook
   readonly sessions: ControlRegistry
@@ -66,7 +67,7 @@ export class Login {
 
   /** Takes the control connection over, whatever comes of it; true when that is a session. */
   enter(endpoint: Endpoint, auth: Auth): boolean {
-    const { tokens, sessions, settings, registrar, log, refusals } = this.#options
+    const { dataPlane, tokens, sessions, settings, registrar, log, refusals } = this.#options
     if (this.#closed) {
       endpoint.destroy()
       return false
@@ -110,6 +111,7 @@ export class Login {
     const extensions = auth.Extensions === undefined ? undefined : this.#negotiate(auth.Extensions)
     this.#count++
     const session = new ControlSession({
+      dataPlane,
       endpoint,
       clientId,
       identity,
@@ -146,10 +148,13 @@ export class Login {
   }
 
   #negotiate(offered: readonly string[]): readonly Extension[] {
-    const common = negotiate(offered, ['ticket', ...plainExtensions(this.#options.settings.allowPlain), ...always])
+    const { dataPlane, settings } = this.#options
+    const ours: readonly Extension[] = dataPlane.hasLanes && settings.lanes ? ['lane'] : []
+    const common = negotiate(offered, ['ticket', ...plainExtensions(settings.allowPlain), ...always, ...ours])
     const plain = plainOf(new Set(common))
     // What holds for all tunnels holds for those that are passed through.
-    const dropped = plain === true ? ['passthrough'] : plain === 'passthrough' ? [] : ['plain', 'passthrough']
+    const dropped: string[] = plain === true ? ['passthrough'] : plain === 'passthrough' ? [] : ['plain', 'passthrough']
+    if (!common.includes('ticket')) dropped.push('lane')
     return common.filter((name) => !dropped.includes(name))
   }
 

@@ -1,9 +1,8 @@
-import type { Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
-import { encodeMessage } from '../wire/codec.ts'
 import type { Carriers, OnCarrier, Passenger, Waiter } from './carriers.ts'
 import { Demand } from './demand.ts'
 import { IdleProxies } from './idle-proxies.ts'
+import type { CarrierEvents, ProxyCarrier } from './proxy-carriers.ts'
 
 /** Settings of a {@link ProxyPool}. */
 export interface ProxyPoolOptions {
@@ -43,9 +42,9 @@ const refillShare = 0.25
 /**
  * The proxy connections of one agent that wait for visitors, and the visitors that wait for proxy connections; one of
  * the two is always empty. Plain connections serve only tunnels that allow them, so the two kinds lie apart.
- * How many are kept follows demand. Each serves one visitor: whoever gets one has `StartProxy` written on it.
+ * How many are kept follows demand. One-shot ones serve one visitor, lanes come back when theirs is done.
  */
-export class ProxyPool implements Carriers {
+export class ProxyPool implements Carriers, CarrierEvents {
   readonly #options: ProxyPoolOptions
   readonly #encrypted = new IdleProxies()
   readonly #plain = new IdleProxies()
@@ -55,6 +54,8 @@ export class ProxyPool implements Carriers {
   readonly #requested: number[] = []
   readonly #demand: Demand
   readonly #now: () => number
+  /** Carriers with visitors that will come back. */
+  #busy = 0
   #timer: NodeJS.Timeout | undefined
   #refillPlanned = false
   #closed = false
@@ -69,6 +70,11 @@ export class ProxyPool implements Carriers {
   /** Proxy connections that wait. */
   get idle(): number {
     return this.#encrypted.size + this.#plain.size
+  }
+
+  /** Lanes that have visitors. */
+  get busy(): number {
+    return this.#busy
   }
 
   /** Visitors that wait. */
@@ -87,10 +93,10 @@ export class ProxyPool implements Carriers {
       return undefined
     }
     this.#demand.count()
-    const proxy = (passenger.plainAllowed ? this.#plain.take() : undefined) ?? this.#encrypted.take()
-    if (proxy !== undefined) {
+    const carrier = (passenger.plainAllowed ? this.#plain.take() : undefined) ?? this.#encrypted.take()
+    if (carrier !== undefined) {
       this.#planRefill()
-      handOver(proxy, passenger, onCarrier)
+      this.#handOver(carrier, passenger, onCarrier)
       return undefined
     }
     const { waiters, waiterTimeoutMs } = this.#options
@@ -110,25 +116,25 @@ export class ProxyPool implements Carriers {
   }
 
   /**
-   * Takes in a proxy connection that the agent opened. False: there is no room (ERR_POOL_LIMIT) or the pool is closed;
-   * the caller still owns it.
+   * Takes in what the agent opened, of which this pool is told. False: there is no room (ERR_POOL_LIMIT) or the pool is
+   * closed; the caller still owns it.
    */
-  offer(proxy: Endpoint): boolean {
+  offer(carrier: ProxyCarrier): boolean {
     const now = this.#now()
     const askedAt = this.#requested.shift()
-    if (this.#closed) return false
     if (askedAt !== undefined) this.#demand.opened(now - askedAt)
-    for (const waiter of this.#waiters) {
-      if (!proxy.encrypted && !waiter.passenger.plainAllowed) continue
-      this.#waiters.delete(waiter)
-      handOver(proxy, waiter.passenger, waiter.onCarrier)
-      if (this.#waiters.size > this.#requested.length) this.#planRefill()
-      return true
-    }
-    if (this.idle >= this.#options.limit) return false
-    const kind = proxy.encrypted ? this.#encrypted : this.#plain
-    kind.add(proxy, now)
-    return true
+    return this.#takeIn(carrier, now)
+  }
+
+  free(carrier: ProxyCarrier): void {
+    this.#left()
+    if (!this.#takeIn(carrier, this.#now())) carrier.destroy()
+  }
+
+  dead(carrier: ProxyCarrier): void {
+    // The next visitor or tick asks for another: at once, an agent that drops each one would keep us spinning.
+    if (this.#encrypted.remove(carrier) || this.#plain.remove(carrier)) carrier.destroy()
+    else if (carrier.returns) this.#left()
   }
 
   /** To be called about once a second: forgets lost requests, lets go what nobody needs any more, asks for more. */
@@ -152,6 +158,32 @@ export class ProxyPool implements Carriers {
     for (const { onCarrier } of waiters) onCarrier(new MillraceError('ERR_POOL_CLOSED'))
     this.#encrypted.clear()
     this.#plain.clear()
+  }
+
+  #handOver(carrier: ProxyCarrier, passenger: Passenger, onCarrier: OnCarrier): void {
+    if (carrier.returns) this.#busy++
+    onCarrier(carrier.start(passenger.start()))
+  }
+
+  /** A lane's visitor is done, one way or another. */
+  #left(): void {
+    this.#busy--
+    this.#demand.returned()
+  }
+
+  #takeIn(carrier: ProxyCarrier, now: number): boolean {
+    if (this.#closed || !carrier.usable) return false
+    for (const waiter of this.#waiters) {
+      if (!carrier.encrypted && !waiter.passenger.plainAllowed) continue
+      this.#waiters.delete(waiter)
+      this.#handOver(carrier, waiter.passenger, waiter.onCarrier)
+      if (this.#waiters.size > this.#requested.length) this.#planRefill()
+      return true
+    }
+    if (this.idle >= this.#options.limit) return false
+    const kind = carrier.encrypted ? this.#encrypted : this.#plain
+    kind.add(carrier, now)
+    return true
   }
 
   /** Those that fewer tunnels can use go first. */
@@ -203,9 +235,4 @@ export class ProxyPool implements Carriers {
       waiter.onCarrier(new MillraceError('ERR_POOL_TIMEOUT', `${this.#options.waiterTimeoutMs}`))
     }
   }
-}
-
-function handOver(proxy: Endpoint, { start }: Passenger, onCarrier: OnCarrier): void {
-  proxy.write(encodeMessage(start()))
-  onCarrier(proxy)
 }

@@ -93,19 +93,10 @@ export class Relay {
       addresses: listenAddresses(settings),
       inheritance: options.inheritance,
     })
-    const { limits } = settings
     this.#held = new HeldPorts({
       dataPlane: options.dataPlane,
       refusals: this.#refusals,
-      get waiters() {
-        return limits.waiters
-      },
-      get perAddress() {
-        return limits.pendingPerAddress
-      },
-      get waitMs() {
-        return limits.waiterTimeoutMs
-      },
+      limits: settings.limits,
       before: (serve) => this.#gate.before(serve),
     })
   }
@@ -138,6 +129,17 @@ export class Relay {
       this.#joins.size + (this.#door?.pending ?? 0),
     )
     return { sessions: this.#sessions.size, tunnels: this.#registry.size, visitors }
+  }
+
+  /** Of all sessions: proxy connections that wait for visitors, and lanes that have one. */
+  get proxies(): { readonly idle_proxies: number; readonly busy_lanes: number } {
+    let idle = 0
+    let busy = 0
+    for (const { proxies } of this.#sessions) {
+      idle += proxies.idle
+      busy += proxies.busy
+    }
+    return { idle_proxies: idle, busy_lanes: busy }
   }
 
   /** What was refused so far, by code. */
@@ -212,18 +214,7 @@ export class Relay {
     const door = new TlsDoor({
       dataPlane,
       certificates: certificates.fronts,
-      get maxPending() {
-        return limits.pendingVisitors
-      },
-      get maxPerAddress() {
-        return limits.pendingPerAddress
-      },
-      get helloBytes() {
-        return limits.clientHelloBytes
-      },
-      get helloMs() {
-        return limits.clientHelloMs
-      },
+      limits,
       refusals,
     })
     this.#door = door
@@ -246,7 +237,15 @@ export class Relay {
       },
     })
     this.#registrar = registrar
-    const login = new Login({ settings, tokens: warden.tokens, sessions: this.#sessions, registrar, log, refusals })
+    const login = new Login({
+      dataPlane,
+      settings,
+      tokens: warden.tokens,
+      sessions: this.#sessions,
+      registrar,
+      log,
+      refusals,
+    })
     for (const socket of inheritance?.ports ?? []) await this.#held.hold(socket, graceMs)
     this.#login = login
     const tunnelPort = new TunnelPort({
@@ -255,18 +254,7 @@ export class Relay {
       minVersion: settings.tlsMinVersion,
       login,
       sessions: this.#sessions,
-      get maxHandshakes() {
-        return limits.handshakes
-      },
-      get maxPerAddress() {
-        return limits.handshakesPerAddress
-      },
-      get failureRate() {
-        return limits.failedHandshakeRate
-      },
-      get rateAddresses() {
-        return limits.rateAddresses
-      },
+      limits,
       access: new Access(settings),
       get allowPlain() {
         return settings.allowPlain

@@ -4,7 +4,7 @@ import { formatAddress } from '../net/address.ts'
 import { logJoinEnd } from '../observe/join-log.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Refusals } from '../observe/refusals.ts'
-import type { Waiter } from './carriers.ts'
+import { maxCarriers, type Passenger, type Waiter } from './carriers.ts'
 import type { JoinBook } from './join-book.ts'
 import { originOf } from './origin.ts'
 import type { Tunnel } from './tunnel.ts'
@@ -15,6 +15,15 @@ export interface TcpFrontOptions {
   readonly joins: JoinBook
   readonly log: Logger
   readonly refusals: Refusals
+}
+
+/** A visitor on its way to its agent. */
+interface Trip {
+  readonly tunnel: Tunnel
+  readonly visitor: Endpoint
+  readonly passenger: Passenger
+  /** How many carriers it has had. */
+  carriers: number
 }
 
 /** Brings visitors of TCP tunnels together with their agent. */
@@ -38,17 +47,27 @@ export class TcpFront {
       this.#refused(tunnel, visitor, 'ERR_TUNNEL_DENIED')
       return
     }
-    let answered = false
-    const waiter = tunnel.admit(visitor, (proxy) => {
-      answered = true
-      if (proxy instanceof MillraceError) {
-        visitor.destroy('reset')
-        this.#refused(tunnel, visitor, proxy.code)
-        return
-      }
-      this.#join(tunnel, visitor, proxy)
+    const trip: Trip = { tunnel, visitor, passenger: tunnel.passenger(visitor), carriers: 0 }
+    const waiter = tunnel.admit(visitor, trip.passenger, (proxy) => this.#carried(trip, proxy))
+    if (waiter !== undefined) this.#watch(trip, waiter)
+  }
+
+  #carried(trip: Trip, proxy: Endpoint | MillraceError): void {
+    if (proxy instanceof MillraceError) {
+      trip.visitor.destroy('reset')
+      this.#refused(trip.tunnel, trip.visitor, proxy.code)
+    } else this.#join(trip, proxy)
+  }
+
+  /** The visitor's lane was lost, and has taken nothing of it: it gets another, unseen. */
+  #move(trip: Trip): void {
+    const { tunnel, visitor, passenger } = trip
+    this.#log.debug('visitor.moved', { url: tunnel.url, remote: formatAddress(originOf(visitor).remote) })
+    const waiter = tunnel.move(passenger, (proxy) => {
+      if (proxy instanceof MillraceError) tunnel.release(visitor)
+      this.#carried(trip, proxy)
     })
-    if (waiter !== undefined && !answered) this.#watch(tunnel, visitor, waiter)
+    if (waiter !== undefined) this.#watch(trip, waiter)
   }
 
   #refused(tunnel: Tunnel, visitor: Endpoint, code: ErrorCode): void {
@@ -59,7 +78,7 @@ export class TcpFront {
   }
 
   /** A visitor that only ended its side still waits for an answer; one that reset is gone. */
-  #watch(tunnel: Tunnel, visitor: Endpoint, waiter: Waiter): void {
+  #watch({ tunnel, visitor }: Trip, waiter: Waiter): void {
     visitor.onClosed((how) => {
       if (how !== 'reset') return
       tunnel.cancel(waiter, visitor)
@@ -67,7 +86,9 @@ export class TcpFront {
     })
   }
 
-  #join(tunnel: Tunnel, visitor: Endpoint, proxy: Endpoint): void {
+  #join(trip: Trip, proxy: Endpoint): void {
+    const { tunnel, visitor } = trip
+    trip.carriers++
     let ended = false
     let join: Join | undefined
     const { identity } = tunnel.owner
@@ -80,6 +101,12 @@ export class TcpFront {
           this.#joins.delete(join)
           identity.removeJoin(join)
         }
+        const lost = result.reason === 'unreachable'
+        if (lost && trip.carriers < maxCarriers) {
+          this.#move(trip)
+          return
+        }
+        if (lost) visitor.destroy('reset')
         tunnel.release(visitor)
         logJoinEnd(this.#log, { url: tunnel.url, result, visitorSide: 'a' })
       },

@@ -1,5 +1,6 @@
 import type { DataPlane, Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
+import type { RelayLimits } from '../limits/relay.ts'
 import { formatAddress } from '../net/address.ts'
 import { AddressCount } from '../net/address-group.ts'
 import type { ClientHello } from '../net/client-hello.ts'
@@ -34,14 +35,8 @@ export const terminating = (secured: (endpoint: Endpoint) => void): TlsGuide => 
 export interface TlsDoorOptions {
   readonly dataPlane: DataPlane
   readonly certificates: CertificateStore
-  /** Visitors in a handshake at once. Beyond: ERR_VISITOR_LIMIT, the newest is reset. */
-  readonly maxPending: number
-  /** Of these, from one address. Beyond: ERR_ADDRESS_LIMIT. */
-  readonly maxPerAddress: number
-  /** Bytes of a ClientHello. Beyond: ERR_CLIENT_HELLO_TOO_LARGE. */
-  readonly helloBytes: number
-  /** For the hello, ms. Beyond: ERR_TLS_TIMEOUT. */
-  readonly helloMs: number
+  /** As they are at each visitor. `pendingVisitors`: in a handshake at once; beyond, the newest is reset. */
+  readonly limits: Pick<RelayLimits, 'pendingVisitors' | 'pendingPerAddress' | 'clientHelloBytes' | 'clientHelloMs'>
   readonly refusals: Refusals
 }
 
@@ -91,10 +86,10 @@ export class TlsDoor {
 
   /** Why a visitor is not even listened to. Without a reason it is counted. */
   #problem(visitor: Endpoint): MillraceError | undefined {
-    const { maxPending, maxPerAddress } = this.#options
-    if (this.#pending >= maxPending) return new MillraceError('ERR_VISITOR_LIMIT', `${maxPending}`)
-    if (this.#perAddress.take(hostOf(visitor), maxPerAddress)) return undefined
-    return new MillraceError('ERR_ADDRESS_LIMIT', `${maxPerAddress}`)
+    const { pendingPerAddress, pendingVisitors } = this.#options.limits
+    if (this.#pending >= pendingVisitors) return new MillraceError('ERR_VISITOR_LIMIT', `${pendingVisitors}`)
+    if (this.#perAddress.take(hostOf(visitor), pendingPerAddress)) return undefined
+    return new MillraceError('ERR_ADDRESS_LIMIT', `${pendingPerAddress}`)
   }
 
   /** Lets nobody in any more, and goes of those who have not said hello. Handshakes under way come to their end. */
@@ -104,9 +99,12 @@ export class TlsDoor {
   }
 
   async #admit(visitor: Endpoint, guide: TlsGuide): Promise<void> {
-    const { dataPlane, certificates, helloBytes, helloMs } = this.#options
+    const { dataPlane, certificates, limits } = this.#options
+    const { clientHelloBytes, clientHelloMs } = limits
     this.#silent.add(visitor)
-    const reading = await readClientHello(visitor, helloBytes, helloMs).finally(() => this.#silent.delete(visitor))
+    const reading = await readClientHello(visitor, clientHelloBytes, clientHelloMs).finally(() =>
+      this.#silent.delete(visitor),
+    )
     if (reading.kind === 'left') {
       visitor.destroy()
       return

@@ -1,5 +1,6 @@
 import type { DataPlane, Endpoint, TlsOptions, TlsVersion } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
+import type { RelayLimits } from '../limits/relay.ts'
 import { formatAddress } from '../net/address.ts'
 import { AddressCount } from '../net/address-group.ts'
 import { AddressRate } from '../net/address-rate.ts'
@@ -24,14 +25,8 @@ export interface TunnelPortOptions {
   readonly minVersion?: TlsVersion
   readonly login: Login
   readonly sessions: ControlRegistry
-  /** Connections whose first message has not come. */
-  readonly maxHandshakes: number
-  /** Of these, from one address. Beyond: ERR_ADDRESS_LIMIT. */
-  readonly maxPerAddress: number
-  /** Connections of one address that come to nothing, per second. Beyond: ERR_CONNECTION_RATE. */
-  readonly failureRate: number
-  /** Addresses whose failures are counted. */
-  readonly rateAddresses: number
+  /** As they are at each connection. `handshakes`: those whose first message has not come. */
+  readonly limits: Pick<RelayLimits, 'handshakes' | 'handshakesPerAddress' | 'failedHandshakeRate' | 'rateAddresses'>
   readonly access: Access
   readonly allowPlain: Plain
   readonly refusals: Refusals
@@ -65,12 +60,13 @@ export class TunnelPort {
 
   constructor(options: TunnelPortOptions) {
     this.#options = options
+    const { limits } = options
     this.#failures = new AddressRate(failureBurstSeconds, {
       get perSecond() {
-        return options.failureRate
+        return limits.failedHandshakeRate
       },
       get addresses() {
-        return options.rateAddresses
+        return limits.rateAddresses
       },
     })
     this.#timeMs = options.firstMessageMs ?? firstMessageMs
@@ -105,14 +101,15 @@ export class TunnelPort {
 
   /** Why a connection is not even listened to. Without a reason it is counted. */
   #problem(endpoint: Endpoint): MillraceError | undefined {
-    const { access, failureRate, maxHandshakes, maxPerAddress } = this.#options
+    const { access, limits } = this.#options
     if (!access.permits(endpoint.remote)) return new MillraceError('ERR_ADDRESS_DENIED')
     if (!this.#failures.may(hostOf(endpoint), performance.now())) {
-      return new MillraceError('ERR_CONNECTION_RATE', `${failureRate}`)
+      return new MillraceError('ERR_CONNECTION_RATE', `${limits.failedHandshakeRate}`)
     }
-    if (this.#handshakes >= maxHandshakes) return new MillraceError('ERR_HANDSHAKE_LIMIT', `${maxHandshakes}`)
-    if (this.#perAddress.take(hostOf(endpoint), maxPerAddress)) return undefined
-    return new MillraceError('ERR_ADDRESS_LIMIT', `${maxPerAddress}`)
+    const { handshakes, handshakesPerAddress } = limits
+    if (this.#handshakes >= handshakes) return new MillraceError('ERR_HANDSHAKE_LIMIT', `${handshakes}`)
+    if (this.#perAddress.take(hostOf(endpoint), handshakesPerAddress)) return undefined
+    return new MillraceError('ERR_ADDRESS_LIMIT', `${handshakesPerAddress}`)
   }
 
   /** False when the connection came to nothing, and was not worth an error. */

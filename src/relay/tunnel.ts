@@ -7,7 +7,7 @@ import { newReqId } from '../wire/ids.ts'
 import type { Extension, StartProxy } from '../wire/messages.ts'
 import { Access, type AccessLists } from './access.ts'
 import type { AffinityOwner } from './affinity.ts'
-import type { Carriers, OnCarrier, Waiter } from './carriers.ts'
+import type { Carriers, OnCarrier, Passenger, Waiter } from './carriers.ts'
 import { hostOf, originOf } from './origin.ts'
 import type { TokenAccount } from './token-account.ts'
 
@@ -110,22 +110,41 @@ export class Tunnel {
     return this.#access === undefined || this.#access.permits(originOf(visitor).remote)
   }
 
+  /** What {@link admit} and {@link move} need of a visitor. The agent is told the same of it by each carrier. */
+  passenger(visitor: Endpoint): Passenger {
+    let start: StartProxy | undefined
+    return {
+      plainAllowed: this.plainAllowed,
+      start: () => {
+        start ??= this.#startProxy(visitor)
+        return start
+      },
+    }
+  }
+
   /**
    * Gets a visitor a proxy connection on which StartProxy has been written. `onCarrier` is called once, perhaps before
    * this returns: with the connection, and then {@link release} must follow once the visitor is done; or with the
    * reason why there is none (ERR_JOIN_LIMIT, ERR_RELAY_FULL, ERR_ADDRESS_JOINS, ERR_TOKEN_CONNECTIONS, ERR_POOL_*). The waiter, if any, is for {@link cancel}.
    */
-  admit(visitor: Endpoint, onCarrier: OnCarrier): Waiter | undefined {
+  admit(visitor: Endpoint, passenger: Passenger, onCarrier: OnCarrier): Waiter | undefined {
     const problem = this.#take(visitor)
     if (problem !== undefined) {
       onCarrier(problem)
       return undefined
     }
-    const passenger = { plainAllowed: this.plainAllowed, start: () => this.#startProxy(visitor) }
     return this.#pool.carry(passenger, (carrier) => {
       if (carrier instanceof MillraceError) this.release(visitor)
       onCarrier(carrier)
     })
+  }
+
+  /**
+   * The same for a visitor who has its place already, and whose lane was lost before it took anything of the visitor. It
+   * keeps the place, whatever `onCarrier` gets.
+   */
+  move(passenger: Passenger, onCarrier: OnCarrier): Waiter | undefined {
+    return this.#pool.carry(passenger, onCarrier)
   }
 
   /** The visitor left while it was waiting: its `onCarrier` won't be called. */

@@ -2,6 +2,7 @@ import type { RelaySettings } from '../config/relay-settings.ts'
 import type { DataPlane, Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import { httpLimits } from '../http/limits.ts'
+import { formatAddress } from '../net/address.ts'
 import type { ClientHello } from '../net/client-hello.ts'
 import { logJoinEnd } from '../observe/join-log.ts'
 import type { Logger } from '../observe/log.ts'
@@ -10,6 +11,7 @@ import type { Addresses } from './addresses.ts'
 import type { CertificateStore } from './certificate-store.ts'
 import { HttpFront, type HttpFrontOptions, type HttpRoute } from './http-front.ts'
 import type { Detour } from './http-route.ts'
+import { originOf } from './origin.ts'
 import type { HelloVerdict, TlsDoor, TlsGuide } from './tls-door.ts'
 import type { Tunnel, TunnelProtocol } from './tunnel.ts'
 import type { TunnelRegistry } from './tunnel-registry.ts'
@@ -66,7 +68,7 @@ export class WebFront {
         if (detour !== undefined) return detour
         const tunnel = registry.find(scheme, host)
         if (tunnel === undefined) return undefined
-        return tunnel.welcomes(visitor) ? this.#route(tunnel) : { kind: 'denied' }
+        return tunnel.welcomes(visitor) ? this.#route(tunnel, visitor) : { kind: 'denied' }
       },
     })
   }
@@ -173,10 +175,12 @@ export class WebFront {
     return { kind: 'misdirected' }
   }
 
-  #route(tunnel: Tunnel): HttpRoute {
+  /** For one visitor. */
+  #route(tunnel: Tunnel, visitor: Endpoint): HttpRoute {
     const { log, settings, signal } = this.#options
     const { identity } = tunnel.owner
     const { rate } = identity
+    const passenger = tunnel.passenger(visitor)
     return {
       url: tunnel.url,
       httpAuth: tunnel.httpAuth,
@@ -187,9 +191,14 @@ export class WebFront {
         onEnd: (_, join) => identity.removeJoin(join),
       },
       onJoin: (join) => identity.addJoin(join),
-      openProxy: (visitor) =>
+      openProxy: () =>
         new Promise((resolve, reject) => {
-          tunnel.admit(visitor, (proxy) => (proxy instanceof MillraceError ? reject(proxy) : resolve(proxy)))
+          tunnel.admit(visitor, passenger, (proxy) => (proxy instanceof MillraceError ? reject(proxy) : resolve(proxy)))
+        }),
+      moveProxy: () =>
+        new Promise((resolve, reject) => {
+          log.debug('visitor.moved', { url: tunnel.url, remote: formatAddress(originOf(visitor).remote) })
+          tunnel.move(passenger, (proxy) => (proxy instanceof MillraceError ? reject(proxy) : resolve(proxy)))
         }),
       onJoinEnd: (result, visitor) => {
         tunnel.release(visitor)

@@ -11,6 +11,16 @@ import { type FieldSpec, type MessageSchema, schemaOf } from './schema.ts'
  * when that is more than one TLS record.
  */
 export function encodeMessage(message: Message): Buffer {
+  return encode(message, frameHeaderBytes)
+}
+
+/** The message's body alone, as a lane's OPEN carries it. Throws ERR_FRAME_UNSENDABLE as {@link encodeMessage} does. */
+export function encodeBody(message: Message): Buffer {
+  return encode(message, 0)
+}
+
+/** The body behind `lead` bytes, which hold its length. */
+function encode(message: Message, lead: number): Buffer {
   const values: Readonly<Record<string, unknown>> = { ...message }
   const payload: Record<string, unknown> = {}
   for (const [field] of schemaOf(message.type)?.ordered ?? []) {
@@ -22,10 +32,12 @@ export function encodeMessage(message: Message): Buffer {
   if (length + frameHeaderBytes > maxSentFrame) {
     throw new MillraceError('ERR_FRAME_UNSENDABLE', `${message.type}, ${length + frameHeaderBytes}`)
   }
-  const frame = Buffer.allocUnsafe(frameHeaderBytes + length)
-  frame.writeUInt32LE(length, 0)
-  frame.writeUInt32LE(0, 4)
-  frame.write(json, frameHeaderBytes)
+  const frame = Buffer.allocUnsafe(lead + length)
+  if (lead > 0) {
+    frame.writeUInt32LE(length, 0)
+    frame.writeUInt32LE(0, 4)
+  }
+  frame.write(json, lead)
   return frame
 }
 
@@ -51,7 +63,12 @@ export function decodeFrame(frame: Buffer): Message | UnknownMessage {
   if (frame.length < frameHeaderBytes || readLength(frame) !== frame.length - frameHeaderBytes) {
     throw new MillraceError('ERR_FRAME_LENGTH', `not that of the ${frame.length} bytes given`)
   }
-  const envelope = parse(frame.subarray(frameHeaderBytes))
+  return decodeBody(frame.subarray(frameHeaderBytes))
+}
+
+/** Decodes a message's body, as {@link decodeFrame} does. */
+export function decodeBody(body: Buffer): Message | UnknownMessage {
+  const envelope = parse(body)
   let type: unknown
   let payload: unknown
   for (const [key, value] of Object.entries(envelope)) {

@@ -169,6 +169,7 @@ export const extensions = [
   'terminate',
   'access',
   'passthrough',
+  'lane',
 ] as const
 
 /** An extension's name. */

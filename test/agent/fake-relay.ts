@@ -107,7 +107,7 @@ export class FakeRelay {
   /** Listens on 127.0.0.1; `port` 0 is any. */
   static async listen(certificate: TestCertificate, port = 0): Promise<FakeRelay> {
     const secureContext = createSecureContext(certificate)
-    const server = createServer({ allowHalfOpen: true })
+    const server = createServer({ allowHalfOpen: true, noDelay: true })
     const relay = new FakeRelay(server)
     server.on('connection', (socket) => {
       relay.#sockets.add(socket)

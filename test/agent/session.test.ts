@@ -26,7 +26,7 @@ describe('a session of the agent', () => {
         OS: '',
         Arch: '',
         ClientId: '',
-        Extensions: ['ticket', 'close', 'drain', 'ping2', 'tls', 'origin', 'terminate', 'access'],
+        Extensions: ['ticket', 'close', 'drain', 'ping2', 'tls', 'origin', 'terminate', 'access', 'lane'],
       },
     )
     control.send({ type: 'AuthResp', Version: '2', MmVersion: '1.7', ClientId: 'id', Error: '', Extensions: [] })

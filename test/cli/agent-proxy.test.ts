@@ -6,7 +6,7 @@ import { outboundProxy } from '../../src/cli/agent-proxy.ts'
 import { describeProxy } from '../../src/net/proxy-server.ts'
 import { millrace } from './run.ts'
 
-const flags: AgentFlags = { relay: [{ host: 'r.test', port: 4443 }], logFormat: 'json', logLevel: 'info' }
+const flags: AgentFlags = { relay: [{ host: 'r.test', port: 4443 }], logFormat: 'json', logLevel: 'info', lanes: true }
 
 const chosen = (given: Partial<AgentFlags>, env: NodeJS.ProcessEnv, host = 'r.test'): string => {
   const proxy = outboundProxy({ ...flags, ...given }, env)({ host, port: 4443 })

@@ -70,6 +70,7 @@ tokens:
 tokens_file: more.yaml
 open: true
 allow_plain: true
+lanes: false
 state_dir: state
 control_socket: socket
 log_format: json
@@ -135,6 +136,7 @@ limits:
       tokensFile: join(folder, 'more.yaml'),
       open: true,
       allowPlain: true,
+      lanes: false,
       stateDir: join(folder, 'state'),
       controlSocket: join(folder, 'socket'),
       logFormat: 'json',

@@ -48,7 +48,12 @@ describe('millrace reload', () => {
       '--state-dir',
       join(folder, 'state'),
     ])
-    assert.match(stdout, new RegExp(`^pid: ${relay.pid}\nup_s: \\d+\nsessions: 0\ntunnels: 0\nvisitors: 0\n$`))
+    assert.match(
+      stdout,
+      new RegExp(
+        `^pid: ${relay.pid}\nup_s: \\d+\nsessions: 0\ntunnels: 0\nvisitors: 0\nidle_proxies: 0\nbusy_lanes: 0\n$`,
+      ),
+    )
     const tunnelPort = Number(
       /\d+$/.exec(String((await relay.line('relay.listening', ({ role }) => role === 'tunnel'))['address'])),
     )

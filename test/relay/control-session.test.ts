@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { defaultLimits } from '../../src/config/relay-settings.ts'
+import { createDataPlane } from '../../src/dataplane/create.ts'
 import { silentLogger } from '../../src/observe/log.ts'
 import { Refusals } from '../../src/observe/refusals.ts'
 import { ControlSession } from '../../src/relay/control-session.ts'
@@ -15,6 +16,7 @@ import { RelayBed } from './relay-bed.ts'
 function silentSession(extensions?: readonly Extension[]): { session: ControlSession; endpoint: FakeEndpoint } {
   const endpoint = new FakeEndpoint()
   const session = new ControlSession({
+    dataPlane: createDataPlane('stream'),
     endpoint,
     clientId: 'a'.repeat(32),
     identity: new TokenAccount({ key: '' }),

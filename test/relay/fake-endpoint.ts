@@ -9,6 +9,7 @@ export class FakeEndpoint implements Endpoint {
   readonly encrypted: boolean
   readonly serverName = ''
   readonly tls = undefined
+  readonly isVisit = false
   readonly written: Buffer[] = []
   destroyed: 'fin' | 'reset' | undefined
   #onClosed: ((how: ClosedHow) => void) | undefined

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import type { TestContext } from 'node:test'
 import { createDataPlane } from '../../src/dataplane/create.ts'
-import type { Endpoint, JoinOptions, JoinResult } from '../../src/dataplane/types.ts'
+import type { DataPlane, Endpoint, JoinOptions, JoinResult } from '../../src/dataplane/types.ts'
 import type { HttpLimits } from '../../src/http/limits.ts'
 import { silentLogger } from '../../src/observe/log.ts'
 import { Refusals } from '../../src/observe/refusals.ts'
@@ -79,7 +79,9 @@ export interface BedOptions {
   readonly httpAuth?: string
   readonly joinOptions?: JoinOptions
   /** Replaces the dial to the service. */
-  readonly openProxy?: (dial: () => Promise<Endpoint>) => Promise<Endpoint>
+  readonly openProxy?: (dial: () => Promise<Endpoint>, dataPlane: DataPlane) => Promise<Endpoint>
+  /** The same for a visitor who has to move. */
+  readonly moveProxy?: BedOptions['openProxy']
   /** Where the service is instead of the recording one. */
   readonly servicePort?: number
 }
@@ -97,6 +99,8 @@ export interface Bed {
   visit(text?: string): Peer
   /** The service's first connection, once it is there. */
   service(): Promise<Peer>
+  /** So many of its connections, as soon as there are so many. */
+  reached(count: number): Promise<readonly Peer[]>
   /** The result of the first join. */
   readonly joinEnd: Promise<JoinResult>
   /** Waits until the front serves nobody. */
@@ -130,8 +134,9 @@ export const makeBed = async (t: TestContext, options: BedOptions = {}): Promise
     joinOptions: options.joinOptions ?? {},
     openProxy: () => {
       opened += 1
-      return options.openProxy === undefined ? dial() : options.openProxy(dial)
+      return options.openProxy === undefined ? dial() : options.openProxy(dial, dataPlane)
     },
+    moveProxy: () => (options.moveProxy === undefined ? dial() : options.moveProxy(dial, dataPlane)),
     onJoinEnd: (result) => told(result),
     onUnused: () => {
       unused += 1
@@ -158,6 +163,11 @@ export const makeBed = async (t: TestContext, options: BedOptions = {}): Promise
     await listener.close()
   })
 
+  const reached = async (count: number): Promise<readonly Peer[]> => {
+    while (services.length < count) await once(server, 'peer', { signal: AbortSignal.timeout(PATIENCE) })
+    return services
+  }
+
   return {
     front,
     port,
@@ -173,12 +183,11 @@ export const makeBed = async (t: TestContext, options: BedOptions = {}): Promise
       return peer
     },
     service: async () => {
-      for (;;) {
-        const [first] = services
-        if (first !== undefined) return first
-        await once(server, 'peer', { signal: AbortSignal.timeout(PATIENCE) })
-      }
+      const [first] = await reached(1)
+      assert(first !== undefined)
+      return first
     },
+    reached,
     quiet: () => eventually(() => front.active === 0, 'the front to be quiet'),
   }
 }

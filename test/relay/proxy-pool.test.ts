@@ -3,6 +3,7 @@ import { describe, it, type TestContext } from 'node:test'
 import type { Endpoint } from '../../src/dataplane/types.ts'
 import { MillraceError } from '../../src/errors.ts'
 import type { OnCarrier, Waiter } from '../../src/relay/carriers.ts'
+import { OneShot } from '../../src/relay/proxy-carriers.ts'
 import { ProxyPool, type ProxyPoolOptions } from '../../src/relay/proxy-pool.ts'
 import type { StartProxy } from '../../src/wire/messages.ts'
 import { FakeEndpoint } from './fake-endpoint.ts'
@@ -30,7 +31,7 @@ class Bed {
 
   offer(encrypted = true): FakeEndpoint {
     const proxy = new FakeEndpoint(encrypted)
-    assert(this.pool.offer(proxy))
+    assert(this.pool.offer(new OneShot(proxy, this.pool)))
     return proxy
   }
 
@@ -219,10 +220,10 @@ describe('ProxyPool', () => {
   it('keeps at most its limit, and nothing once closed', (t) => {
     const bed = new Bed(t, { limit: 2 })
     const kept = [bed.offer(), bed.offer()]
-    assert.equal(bed.pool.offer(new FakeEndpoint()), false)
+    assert.equal(bed.pool.offer(new OneShot(new FakeEndpoint(), bed.pool)), false)
     bed.pool.close()
     assert(kept.every((proxy) => proxy.destroyed === 'fin'))
-    assert.equal(bed.pool.offer(new FakeEndpoint()), false)
+    assert.equal(bed.pool.offer(new OneShot(new FakeEndpoint(), bed.pool)), false)
     assert.deepEqual(bed.take(), ['ERR_POOL_CLOSED'])
   })
 

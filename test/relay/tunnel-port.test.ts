@@ -22,12 +22,9 @@ async function listen(t: TestContext, tap: LogTap): Promise<number> {
     certificate: () => certificate,
     login: {} as Login,
     sessions: new ControlRegistry(),
-    maxHandshakes: 10,
+    limits: { handshakes: 10, handshakesPerAddress: 1_000, failedHandshakeRate: 1_000, rateAddresses: 10 },
     allowPlain: true,
-    maxPerAddress: 1_000,
     access: new Access({ allow: [], deny: [] }),
-    failureRate: 1_000,
-    rateAddresses: 10,
     refusals: new Refusals(tap.log),
     firstMessageMs: timeMs,
   })

@@ -34,6 +34,7 @@ export function scriptedEndpoint(chunks: Iterable<Uint8Array>): ScriptedEndpoint
     encrypted: false,
     serverName: '',
     tls: undefined,
+    isVisit: false,
     written,
     held: () => held,
     async peek(n) {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import type { CleanUp } from '../../contract/harness/bed.ts'
+import type { CleanUp } from '../../contract/harness/door.ts'
 import { eventually, within } from '../../contract/harness/wait.ts'
 import { authority } from './hostile.ts'
 
