@@ -55,9 +55,16 @@ export async function visitOf(
   const ends = await lane(plane, far, side, t)
   await warmUp(ends, side.role)
   if (side.role === 'opens') {
-    // It begins when the test uses it, if it does.
-    t.after(() => beyond.destroy('reset'))
-    void ends.visit().then((visit) => far.join(visit, beyond))
+    // It begins when the test uses it, if it does, and may come when the test is over.
+    let over = false
+    t.after(() => {
+      over = true
+      beyond.destroy('reset')
+    })
+    void ends.visit().then((visit) => {
+      if (over) visit.destroy('reset')
+      else far.join(visit, beyond)
+    })
     return ends.near.open(Buffer.from('visit'))
   }
   const onEnd = ({ reason }: JoinResult): void => {
