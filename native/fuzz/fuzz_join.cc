@@ -17,11 +17,10 @@ class Run final : public Player {
  public:
   Run(const uint8_t* bytes, size_t length, bool tls) : Player({bytes, length}), tls_(tls), world_(setting() & 1 ? 2 : 1) {}
 
-  std::string run();
+  std::string run() { return play(world_); }
 
  private:
-  uint8_t setting() { return setting_ = script_.byte(); }
-  void begin();
+  void begin() override;
   void step(bool within_turn) override;
   void peer(uint8_t what);
   bool tls_peer(Connection& target, uint8_t what);
@@ -36,30 +35,13 @@ class Run final : public Player {
   Side* side();
 
   const bool tls_;
-  uint8_t setting_ = 0;
   World world_;
 };
 
-std::string Run::run() {
-  begin();
-  if (!play(world_)) return world_.broken();
-  switch ((setting_ >> 1) & 3) {
-    case 1:
-      world_.end_by_detaching();
-      break;
-    case 2:
-      world_.end_at_once();
-      break;
-    default:
-      world_.end_in_order();
-  }
-  return world_.broken();
-}
-
 // Most scripts want a join: this gives each one.
 void Run::begin() {
-  world_.adopt((setting_ & 8) == 0);
-  world_.adopt((setting_ & 16) == 0);
+  world_.adopt((setting() & 8) == 0);
+  world_.adopt((setting() & 16) == 0);
   if (tls_) {
     const uint8_t which = script_.byte();
     for (size_t i = 0; i < 2 && i < world_.sides.size(); ++i) {
@@ -69,8 +51,8 @@ void Run::begin() {
     if ((which & 0xc0) == 0) return;
     world_.settle();
   }
-  if ((setting_ & 0xe0) == 0x60) return join_to();
-  if (setting_ & 32) return;
+  if ((setting() & 0xe0) == 0x60) return join_to();
+  if (setting() & 32) return;
   join();
 }
 

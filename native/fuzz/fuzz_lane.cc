@@ -19,12 +19,11 @@ class Run final : public Player {
  public:
   Run(const uint8_t* bytes, size_t length) : Player({bytes, length}), world_(setting() & 1 ? 2 : 1) {}
 
-  std::string run();
+  std::string run() { return play(world_); }
 
  private:
-  uint8_t setting() { return setting_ = script_.byte(); }
   void step(bool within_turn) override;
-  void begin();
+  void begin() override;
   void new_lane();
   void far_end(uint8_t what);
   void speak(Connection& connection);
@@ -40,29 +39,12 @@ class Run final : public Player {
   Party* party();
   LaneJoin* join();
 
-  uint8_t setting_ = 0;
   LaneWorld world_;
   uint8_t opened_ = 0;
 };
 
-std::string Run::run() {
-  begin();
-  if (!play(world_)) return world_.broken();
-  switch ((setting_ >> 1) & 3) {
-    case 1:
-      world_.end_by_detaching();
-      break;
-    case 2:
-      world_.end_at_once();
-      break;
-    default:
-      world_.end_in_order();
-  }
-  return world_.broken();
-}
-
 void Run::begin() {
-  for (int lanes = 1 + (setting_ >> 3 & 1); lanes > 0; --lanes) new_lane();
+  for (int lanes = 1 + (setting() >> 3 & 1); lanes > 0; --lanes) new_lane();
 }
 
 // The bits: 0 role, 1 something is written ahead, 2 and 3 TLS, 4 some of it has been read, 5 to 7 how the far end behaves.

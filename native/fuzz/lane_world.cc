@@ -409,14 +409,8 @@ void LaneWorld::react() {
 }
 
 void LaneWorld::end_in_order() {
-  kernel.between_calls = nullptr;
-  kernel.asleep = nullptr;
-  kernel.faults = {};
+  relent();
   for (const auto& connection : kernel.connections) {
-    connection->held = false;
-    connection->reading = true;
-    connection->resize(256 << 10, 256 << 10, connection->peer_rcvbuf);
-    connection->peer_read(UINT64_MAX);
     if (!connection->lane) {
       connection->peer_finish();
       continue;

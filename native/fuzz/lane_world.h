@@ -143,7 +143,7 @@ class LaneWorld final : public Stage {
   // Time passes, and no worker has a turn.
   void jump(uint64_t milliseconds);
   bool can_join(const Party& party, const LaneDirection& from) const;
-  void end_in_order();
+  void end_in_order() override;
 
  private:
   friend class LaneOracle;

@@ -11,12 +11,24 @@ constexpr int kMostSteps = 400;
 
 }  // namespace
 
-bool Player::play(Stage& stage) {
+std::string Player::play(Stage& stage) {
   stage_ = &stage;
+  begin();
   stage.kernel.between_calls = [this] { between_calls(); };
   stage.kernel.asleep = [this] { asleep(); };
   while (!script_.done() && steps_ < kMostSteps && stage.broken().empty()) take_step(false);
-  return stage.broken().empty();
+  if (!stage.broken().empty()) return stage.broken();
+  switch ((setting_ >> 1) & 3) {
+    case 1:
+      stage.end_by_detaching();
+      break;
+    case 2:
+      stage.end_at_once();
+      break;
+    default:
+      stage.end_in_order();
+  }
+  return stage.broken();
 }
 
 void Player::take_step(bool within_turn) {

@@ -1,4 +1,4 @@
-// A script played on a stage: its first bytes choose the setting, each later one is a step. Steps may fall between two
+// A script played on a stage: its first byte is the setting, which says among other things how the run ends; each later one is a step. Steps may fall between two
 // system calls of one turn, or while a worker sleeps.
 #pragma once
 
@@ -24,20 +24,23 @@ inline constexpr uint64_t kMostSent = 4 << 20;
 
 class Player {
  public:
-  explicit Player(Script script) : script_(script) {}
+  explicit Player(Script script) : script_(script), setting_(script_.byte()) {}
   virtual ~Player() = default;
   Player(const Player&) = delete;
   Player& operator=(const Player&) = delete;
 
  protected:
-  // Takes steps until the script, or what a run may cost, is used up. True when nothing was broken.
-  bool play(Stage& stage);
+  // Takes steps until the script, or what a run may cost, is used up, and ends the run. What was broken first, if anything.
+  std::string play(Stage& stage);
+  // What every run of the setting starts with.
+  virtual void begin() = 0;
   virtual void step(bool within_turn) = 0;
   // Has the kernel do something that it may do, but seldom does.
   void fault();
   // The next steps happen between two calls of a turn, or while a worker sleeps.
   void arm(uint8_t what);
   int steps() const { return steps_; }
+  uint8_t setting() const { return setting_; }
 
   Script script_;
 
@@ -46,6 +49,7 @@ class Player {
   void between_calls();
   void asleep();
 
+  const uint8_t setting_;
   Stage* stage_ = nullptr;
   int steps_ = 0;
   uint32_t calls_until_ = 0;   // transfers until the next steps are taken between two calls of a turn; 0 is never

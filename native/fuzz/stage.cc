@@ -74,6 +74,18 @@ void Stage::drain() {
   rung_ = false;
 }
 
+void Stage::relent() {
+  kernel.between_calls = nullptr;
+  kernel.asleep = nullptr;
+  kernel.faults = {};
+  for (const auto& connection : kernel.connections) {
+    connection->held = false;
+    connection->reading = true;
+    connection->resize(256 << 10, 256 << 10, connection->peer_rcvbuf);
+    connection->peer_read(UINT64_MAX);
+  }
+}
+
 void Stage::end_by_detaching() {
   kernel.between_calls = nullptr;
   kernel.asleep = nullptr;

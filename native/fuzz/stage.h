@@ -34,6 +34,7 @@ class Stage {
   // How a run ends: nothing may be left.
   void end_by_detaching();
   void end_at_once();
+  virtual void end_in_order() = 0;
   // From now on descriptors have such numbers.
   virtual void use_descriptors_from(int lowest) { kernel.lowest_fd = lowest; }
 
@@ -45,6 +46,8 @@ class Stage {
   virtual void in_quiet() = 0;
   virtual void take(const EventRecord& record, const uint8_t*& payload) = 0;
 
+  // Nothing fails or is held back any longer.
+  void relent();
   bool rung() const { return rung_; }
   void expect_nothing_left();
 

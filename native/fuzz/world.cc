@@ -262,14 +262,8 @@ void World::secure(Side& side, bool cut_is_reset, Millis timeout) {
 }
 
 void World::end_in_order() {
-  kernel.between_calls = nullptr;
-  kernel.asleep = nullptr;
-  kernel.faults = {};
+  relent();
   for (const auto& connection : kernel.connections) {
-    connection->held = false;
-    connection->reading = true;
-    connection->resize(256 << 10, 256 << 10, connection->peer_rcvbuf);
-    connection->peer_read(UINT64_MAX);
     if (connection->tls) connection->tls->notify();
     if (connection->tls) connection->send_wire(16 << 10);
     connection->peer_finish();

@@ -110,7 +110,7 @@ class World final : public Stage {
   void secure(Side& side, bool cut_is_reset, Millis timeout);
 
   // How a run may end as well: everything is let go its way, then nothing may be left.
-  void end_in_order();
+  void end_in_order() override;
   void use_descriptors_from(int lowest) override;
 
  private:
