@@ -1,4 +1,4 @@
-import type { DataPlane, DialTarget, Endpoint, Join, JoinOptions, TlsVersion } from '../dataplane/types.ts'
+import type { DataPlane, Endpoint, Join, JoinToOptions, TlsVersion } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import { serviceDownPage } from '../http/pages.ts'
 import { logJoinEnd } from '../observe/join-log.ts'
@@ -37,7 +37,7 @@ export class Visitors {
 
   /** Takes a proxy connection whose `StartProxy` has been read; the visitor's bytes follow on it. Never throws. */
   serve(proxy: Endpoint, start: StartProxy, tunnel: LiveTunnel): void {
-    const { joins, log, maxVisitors, refusals, services } = this.#options
+    const { dataPlane, joins, log, maxVisitors, refusals, services } = this.#options
     if (joins.served >= maxVisitors) {
       proxy.destroy('reset')
       const fields = { url: tunnel.url, error: new MillraceError('ERR_AGENT_VISITORS', `${maxVisitors}`).message }
@@ -59,7 +59,7 @@ export class Visitors {
     }
     const where = isRaw(tunnel) ? services.plainTarget(tunnel.spec) : undefined
     if (where === undefined) void this.#dialAndJoin(proxy, start, tunnel)
-    else this.#join(tunnel, (options) => this.#joinTo(proxy, where, options))
+    else this.#join(tunnel, (options) => dataPlane.joinTo(proxy, where, options))
   }
 
   async #terminate(
@@ -99,14 +99,11 @@ export class Visitors {
     this.#join(tunnel, (options) => dataPlane.join(proxy, local, options))
   }
 
-  #joinTo(proxy: Endpoint, where: DialTarget, options: JoinOptions): Join {
-    const { dataPlane, services } = this.#options
-    return dataPlane.joinTo(proxy, where, { ...options, dialTimeoutMs: services.timeoutMs })
-  }
-
-  #join(tunnel: LiveTunnel, begin: (options: JoinOptions) => Join): void {
-    const { joins, log } = this.#options
+  #join(tunnel: LiveTunnel, begin: (options: JoinToOptions) => Join): void {
+    const { joins, log, services } = this.#options
     const join = begin({
+      // In one literal, as all that is made for each visitor: V8 gives each copy of an object that grows a shape of its own.
+      dialTimeoutMs: services.timeoutMs,
       onEnd: (result) => {
         if (result.reason === 'unreachable') {
           joins.neverBegan(join)

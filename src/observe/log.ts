@@ -65,11 +65,17 @@ export const silentLogger: Logger = {
 }
 
 function wrap(sink: PinoLogger<never, boolean>): Logger {
+  const writer = (level: LogLevel): Logger[LogLevel] => {
+    return (event, fields, message) => {
+      // Asked first: some lines concern each visitor, and are seldom wanted.
+      if (sink.isLevelEnabled(level)) sink[level]({ event, ...fields }, message)
+    }
+  }
   return {
-    debug: (event, fields, message) => sink.debug({ event, ...fields }, message),
-    info: (event, fields, message) => sink.info({ event, ...fields }, message),
-    warn: (event, fields, message) => sink.warn({ event, ...fields }, message),
-    error: (event, fields, message) => sink.error({ event, ...fields }, message),
+    debug: writer('debug'),
+    info: writer('info'),
+    warn: writer('warn'),
+    error: writer('error'),
     child: (fields) => wrap(sink.child(fields)),
   }
 }

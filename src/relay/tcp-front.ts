@@ -1,4 +1,4 @@
-import type { DataPlane, Endpoint, Join } from '../dataplane/types.ts'
+import type { DataPlane, Endpoint, Join, JoinResult } from '../dataplane/types.ts'
 import { type ErrorCode, MillraceError } from '../errors.ts'
 import { formatAddress } from '../net/address.ts'
 import { logJoinEnd } from '../observe/join-log.ts'
@@ -93,24 +93,23 @@ export class TcpFront {
     let join: Join | undefined
     const { identity } = tunnel.owner
     const { rate } = identity
-    join = this.#dataPlane.join(visitor, proxy, {
-      ...(rate === undefined ? {} : { aToB: { rate }, bToA: { rate } }),
-      onEnd: (result) => {
-        ended = true
-        if (join !== undefined) {
-          this.#joins.delete(join)
-          identity.removeJoin(join)
-        }
-        const lost = result.reason === 'unreachable'
-        if (lost && trip.carriers < maxCarriers) {
-          this.#move(trip)
-          return
-        }
-        if (lost) visitor.destroy('reset')
-        tunnel.release(visitor)
-        logJoinEnd(this.#log, { url: tunnel.url, result, visitorSide: 'a' })
-      },
-    })
+    const onEnd = (result: JoinResult): void => {
+      ended = true
+      if (join !== undefined) {
+        this.#joins.delete(join)
+        identity.removeJoin(join)
+      }
+      const lost = result.reason === 'unreachable'
+      if (lost && trip.carriers < maxCarriers) {
+        this.#move(trip)
+        return
+      }
+      if (lost) visitor.destroy('reset')
+      tunnel.release(visitor)
+      logJoinEnd(this.#log, { url: tunnel.url, result, visitorSide: 'a' })
+    }
+    const options = rate === undefined ? { onEnd } : { aToB: { rate }, bToA: { rate }, onEnd }
+    join = this.#dataPlane.join(visitor, proxy, options)
     if (ended) return
     this.#joins.add(join)
     identity.addJoin(join)

@@ -181,10 +181,8 @@ export class Tunnel {
 
   #startProxy(visitor: Endpoint): StartProxy {
     const { local, remote } = originOf(visitor)
-    const origin = this.owner.knows('origin')
-      ? { ServerAddr: formatAddress(local), Proto: this.protocol, Id: newReqId() }
-      : {}
-    const ClientAddr = formatAddress(remote)
-    return { type: 'StartProxy', Url: this.url, ClientAddr, ...origin }
+    const [type, Url, ClientAddr] = ['StartProxy', this.url, formatAddress(remote)] as const
+    if (!this.owner.knows('origin')) return { type, Url, ClientAddr }
+    return { type, Url, ClientAddr, ServerAddr: formatAddress(local), Proto: this.protocol, Id: newReqId() }
   }
 }

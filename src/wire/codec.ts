@@ -21,13 +21,13 @@ export function encodeBody(message: Message): Buffer {
 
 /** The body behind `lead` bytes, which hold its length. */
 function encode(message: Message, lead: number): Buffer {
-  const values: Readonly<Record<string, unknown>> = { ...message }
-  const payload: Record<string, unknown> = {}
+  const values = message as unknown as Readonly<Record<string, unknown>>
+  let fields = ''
   for (const [field] of schemaOf(message.type)?.ordered ?? []) {
     const value = values[field]
-    if (value !== undefined) payload[field] = value
+    if (value !== undefined) fields += `${fields === '' ? '' : ','}"${field}":${JSON.stringify(value)}`
   }
-  const json = JSON.stringify({ Type: message.type, Payload: payload })
+  const json = `{"Type":"${message.type}","Payload":{${fields}}}`
   const length = Buffer.byteLength(json)
   if (length + frameHeaderBytes > maxSentFrame) {
     throw new MillraceError('ERR_FRAME_UNSENDABLE', `${message.type}, ${length + frameHeaderBytes}`)
@@ -143,8 +143,8 @@ function decodePayload(schema: MessageSchema, payload: Readonly<Record<string, u
   for (const [key, value] of Object.entries(payload)) {
     const entry = schema.byLowerCase.get(key.toLowerCase())
     if (entry === undefined || value === null) continue
-    const [field, spec] = entry
-    message[field] = decodeField(spec, value, `${schema.type}.${field}`)
+    const [field, spec, where] = entry
+    message[field] = decodeField(spec, value, where)
   }
   // The schema's type ties it to the interface: see FieldsOf.
   return message as unknown as Message

@@ -68,15 +68,20 @@ const fields: { readonly [T in MessageType]: FieldsOf<Extract<Message, { type: T
   Drain: { Reason: text },
 }
 
+/** A field; `where` names it in errors. */
+type Field = readonly [field: string, spec: FieldSpec, where: string]
+
 /** One message's fields: in the wire's order for the encoder, by lower-case name for the decoder. */
 export interface MessageSchema {
   readonly type: MessageType
-  readonly ordered: readonly (readonly [field: string, spec: FieldSpec])[]
-  readonly byLowerCase: ReadonlyMap<string, readonly [field: string, spec: FieldSpec]>
+  readonly ordered: readonly Field[]
+  readonly byLowerCase: ReadonlyMap<string, Field>
 }
 
 function compile(type: MessageType): MessageSchema {
-  const ordered = Object.entries<FieldSpec>(fields[type])
+  const ordered = Object.entries<FieldSpec>(fields[type]).map(
+    ([field, spec]): Field => [field, spec, `${type}.${field}`],
+  )
   return { type, ordered, byLowerCase: new Map(ordered.map((entry) => [entry[0].toLowerCase(), entry])) }
 }
 

@@ -125,9 +125,14 @@ function dotted(word: number): string {
 /** Where an address comes from: said by the engine, or known to whoever made the endpoint. */
 export type AddressSource = PackedAddress | Address
 
+/** What {@link toAddress} was asked for last: who decides on a visitor asks for its address several times in a row. */
+let asked: { readonly source: PackedAddress; readonly address: Address } | undefined
+
 /** In the interface's words. */
 export function toAddress(source: AddressSource): Address {
-  return 'family' in source ? source : source.toAddress()
+  if ('family' in source) return source
+  if (asked?.source !== source) asked = { source, address: source.toAddress() }
+  return asked.address
 }
 
 /** Reads the records that the addon drains into shared buffers. One object, moved from record to record. */
