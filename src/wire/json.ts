@@ -32,9 +32,7 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-const loneSurrogate = /\p{Surrogate}/gu
-
 /** Lone surrogates (`"\ud800"` is valid JSON) become U+FFFD, as in Go: the text can then be written as UTF-8 again. */
 export function wellFormed(text: string): string {
-  return text.replace(loneSurrogate, '\ufffd')
+  return text.toWellFormed()
 }

@@ -68,21 +68,29 @@ const fields: { readonly [T in MessageType]: FieldsOf<Extract<Message, { type: T
   Drain: { Reason: text },
 }
 
-/** A field; `where` names it in errors. */
-type Field = readonly [field: string, spec: FieldSpec, where: string]
+/** One field of a message. */
+export interface Field {
+  readonly name: string
+  readonly spec: FieldSpec
+  /** What stands before its value on the wire. */
+  readonly label: string
+  /** For errors: the message's name and its own. */
+  readonly path: string
+}
 
-/** One message's fields: in the wire's order for the encoder, by lower-case name for the decoder. */
+/** One message's fields: in the wire's order for the encoder, by name as it is and in lower case for the decoder. */
 export interface MessageSchema {
   readonly type: MessageType
   readonly ordered: readonly Field[]
-  readonly byLowerCase: ReadonlyMap<string, Field>
+  readonly byName: ReadonlyMap<string, Field>
 }
 
 function compile(type: MessageType): MessageSchema {
   const ordered = Object.entries<FieldSpec>(fields[type]).map(
-    ([field, spec]): Field => [field, spec, `${type}.${field}`],
+    ([name, spec]): Field => ({ name, spec, label: `"${name}":`, path: `${type}.${name}` }),
   )
-  return { type, ordered, byLowerCase: new Map(ordered.map((entry) => [entry[0].toLowerCase(), entry])) }
+  const names = ordered.flatMap((field) => [[field.name, field] as const, [field.name.toLowerCase(), field] as const])
+  return { type, ordered, byName: new Map(names) }
 }
 
 /** The names of all messages. */

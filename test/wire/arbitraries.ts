@@ -20,10 +20,10 @@ function fieldArbitrary(spec: FieldSpec): fc.Arbitrary<unknown> {
 }
 
 function messageOf(type: string): fc.Arbitrary<Message> {
-  const entries = schemaOf(type)?.ordered ?? []
-  const requiredKeys = ['type', ...entries.filter(([, spec]) => !spec.optional).map(([field]) => field)]
+  const fields = schemaOf(type)?.ordered ?? []
+  const requiredKeys = ['type', ...fields.filter(({ spec }) => !spec.optional).map(({ name }) => name)]
   const model: Record<string, fc.Arbitrary<unknown>> = { type: fc.constant(type) }
-  for (const [field, spec] of entries) model[field] = fieldArbitrary(spec)
+  for (const { name, spec } of fields) model[name] = fieldArbitrary(spec)
   return fc.record(model, { requiredKeys, noNullPrototype: true }) as fc.Arbitrary<unknown> as fc.Arbitrary<Message>
 }
 

@@ -22,7 +22,7 @@ describe('docs/protocol.md', () => {
     it(`describes ${type} with its fields in order, extensions marked`, () => {
       const fields = schemaOf(type)?.ordered ?? []
       const described = [...row(type).matchAll(/`([A-Z]\w*)`(\*?)/g)].map(([, name, star]) => `${name}${star}`)
-      const expected = fields.map(([name, { optional }]) => (optional ? `${name}*` : name))
+      const expected = fields.map(({ name, spec }) => (spec.optional ? `${name}*` : name))
       assert.deepEqual(
         described.filter((name) => expected.includes(name)),
         expected,
