@@ -99,7 +99,7 @@ export class Joins {
   }
 
   #checkIdle(): void {
-    if (!this.#idle) return
+    if (this.#whenIdle.length === 0 || !this.#idle) return
     for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 }

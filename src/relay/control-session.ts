@@ -50,6 +50,36 @@ const refusedEnds: ReadonlySet<SessionEnd> = new Set<SessionEnd>(['protocol', 'f
 /** Skipped messages of one session that are logged. */
 const maxSkippedLogged = 10
 
+/**
+ * What a pool goes by. A class, and no object with accessors, which V8 keeps as a dictionary that no visitor's code can be
+ * compiled against.
+ */
+class PoolSettings implements ProxyPoolOptions {
+  readonly maxRequested: number
+  readonly request: (count: number) => void
+  readonly plainServesAll: () => boolean
+  readonly #limits: RelayLimits
+
+  constructor(limits: RelayLimits, most: number, own: Pick<PoolSettings, 'request' | 'plainServesAll'>) {
+    this.#limits = limits
+    this.maxRequested = most
+    this.request = own.request
+    this.plainServesAll = own.plainServesAll
+  }
+
+  get limit(): number {
+    return this.#limits.pool
+  }
+
+  get waiters(): number {
+    return this.#limits.waiters
+  }
+
+  get waiterTimeoutMs(): number {
+    return this.#limits.waiterTimeoutMs
+  }
+}
+
 /** The relay's end of one control connection: owns the agent's tunnels and its proxy pool. Joins outlive it. */
 export class ControlSession implements TunnelOwner {
   readonly clientId: string
@@ -279,21 +309,9 @@ export class ControlSession implements TunnelOwner {
     throw new MillraceError('ERR_PROXY_REFUSED', 'its ticket is not valid')
   }
 
-  #makePool(own: Pick<ProxyPoolOptions, 'request' | 'plainServesAll'>): ProxyPool {
-    const { limits } = this.#options
-    return new ProxyPool({
-      get limit() {
-        return limits.pool
-      },
-      get waiters() {
-        return limits.waiters
-      },
-      get waiterTimeoutMs() {
-        return limits.waiterTimeoutMs
-      },
-      maxRequested: maxRequested[this.knows('lane') ? 'lanes' : this.knows('ticket') ? 'tickets' : 'of1x'],
-      ...own,
-    })
+  #makePool(own: Pick<PoolSettings, 'request' | 'plainServesAll'>): ProxyPool {
+    const most = maxRequested[this.knows('lane') ? 'lanes' : this.knows('ticket') ? 'tickets' : 'of1x']
+    return new ProxyPool(new PoolSettings(this.#options.limits, most, own))
   }
 
   #requestProxies(count: number, tickets: TicketBook | undefined, plain = false): void {

@@ -3,7 +3,7 @@ import type { RelayLimits, RelaySettings } from '../config/relay-settings.ts'
 import type { Address, Endpoint } from '../dataplane/types.ts'
 import { MillraceError } from '../errors.ts'
 import { formatAddress, type HostPort } from '../net/address.ts'
-import { AddressRate } from '../net/address-rate.ts'
+import { AddressRate, type AddressRateOptions } from '../net/address-rate.ts'
 import { type Networks, parseNetworks } from '../net/networks.ts'
 import { findProxyHeaderEnd, maxProxyHeaderBytes, parseProxyHeader } from '../net/proxy-protocol.ts'
 import type { Refusals } from '../observe/refusals.ts'
@@ -19,6 +19,23 @@ export type ProxyGateSettings = Pick<RelaySettings, 'proxyProtocolFrom' | 'allow
 const visitorBurstSeconds = 2
 
 type Serve = (batch: readonly Endpoint[]) => void
+
+/** How often who may come. A class for the sake of V8, as the settings of pools are. */
+class VisitorRate implements AddressRateOptions {
+  readonly #limits: ProxyGateSettings['limits']
+
+  constructor(limits: ProxyGateSettings['limits']) {
+    this.#limits = limits
+  }
+
+  get perSecond(): number {
+    return this.#limits.visitorRate
+  }
+
+  get addresses(): number {
+    return this.#limits.rateAddresses
+  }
+}
 
 /**
  * In front of the public fronts: keeps out who may not come, or comes too often, and takes the PROXY protocol header off connections from trusted load balancers, who must
@@ -42,14 +59,7 @@ export class ProxyGate {
     this.#settings = settings
     this.#access = new Access(settings)
     this.#refusals = refusals
-    this.#rate = new AddressRate(visitorBurstSeconds, {
-      get perSecond() {
-        return settings.limits.visitorRate
-      },
-      get addresses() {
-        return settings.limits.rateAddresses
-      },
-    })
+    this.#rate = new AddressRate(visitorBurstSeconds, new VisitorRate(settings.limits))
     this.#look()
   }
 
@@ -64,8 +74,7 @@ export class ProxyGate {
       const trusted = this.#look()
       const direct: Endpoint[] = []
       for (const visitor of batch) {
-        const { remote } = visitor
-        if (remote.family !== 'unix' && trusted?.has(remote.host) === true) this.#await(visitor, serve)
+        if (trusted !== undefined && comesFrom(visitor, trusted)) this.#await(visitor, serve)
         else if (this.#admit(visitor)) direct.push(visitor)
       }
       if (direct.length > 0) serve(direct)
@@ -154,6 +163,10 @@ export class ProxyGate {
 function isProbe(error: unknown): boolean {
   if (!(error instanceof MillraceError)) return false
   return error.code === 'ERR_ENDPOINT_RESET' || (error.code === 'ERR_ENDPOINT_ENDED' && / 0 bytes/.test(error.message))
+}
+
+function comesFrom({ remote }: Endpoint, networks: Networks): boolean {
+  return remote.family !== 'unix' && networks.has(remote.host)
 }
 
 function addressOf({ host, port }: HostPort): Address {

@@ -198,7 +198,7 @@ export class ProxyPool implements Carriers, CarrierEvents {
 
   /** One request for all visitors of a turn: they come in batches. */
   #planRefill(): void {
-    if (this.#refillPlanned) return
+    if (this.#refillPlanned || this.#missing(true) === 0) return
     this.#refillPlanned = true
     queueMicrotask(() => {
       this.#refillPlanned = false
@@ -206,19 +206,24 @@ export class ProxyPool implements Carriers, CarrierEvents {
     })
   }
 
-  /** `batched`: not for a few, unless somebody waits for them. */
   #refill(batched: boolean): void {
     if (this.#closed) return
-    const { limit, maxRequested, request } = this.#options
-    const spare = this.#demand.spare(limit)
-    const useful = this.#encrypted.size + (this.#plainServesAll ? this.#plain.size : 0)
-    const wanted = this.#waiters.size + spare - useful
-    const missing = Math.min(wanted, maxRequested) - this.#requested.length
-    if (missing <= 0) return
-    if (batched && this.#waiters.size === 0 && missing < spare * refillShare) return
+    const missing = this.#missing(batched)
+    if (missing === 0) return
     const now = this.#now()
     for (let i = 0; i < missing; i++) this.#requested.push(now)
-    request(missing)
+    this.#options.request(missing)
+  }
+
+  /** How many to ask for. `batched`: not for a few, unless somebody waits for them. */
+  #missing(batched: boolean): number {
+    const { limit, maxRequested } = this.#options
+    const spare = this.#demand.spare(limit)
+    const useful = this.#encrypted.size + (this.#plain.size > 0 && this.#plainServesAll ? this.#plain.size : 0)
+    const wanted = this.#waiters.size + spare - useful
+    const missing = Math.min(wanted, maxRequested) - this.#requested.length
+    const few = batched && this.#waiters.size === 0 && missing < spare * refillShare
+    return few ? 0 : Math.max(0, missing)
   }
 
   readonly #expireWaiters = (): void => {

@@ -56,16 +56,7 @@ export class Registrar {
   constructor(options: RegistrarOptions) {
     this.#options = options
     const { settings, ports, registry, affinity, reservations, byToken, listen } = options
-    this.#visitors = {
-      now: 0,
-      get most() {
-        return settings.limits.joins
-      },
-      perAddress: new AddressCount(),
-      get mostPerAddress() {
-        return settings.limits.joinsPerAddress
-      },
-    }
+    this.#visitors = { now: 0, perAddress: new AddressCount(), limits: settings.limits }
     const shared = { domain: settings.domain, registry, affinity, reservations, byToken }
     this.#hosts = new HostChooser({ ...shared, ports })
     this.#portOpener = new PortOpener({

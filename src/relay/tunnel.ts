@@ -32,12 +32,10 @@ export interface TunnelOwner extends AffinityOwner {
 export interface VisitorCount {
   /** That wait or are joined. */
   now: number
-  /** At most. Beyond: ERR_RELAY_FULL. */
-  readonly most: number
   /** Of these, those of each address. */
   readonly perAddress: AddressCount
-  /** At most. Beyond: ERR_ADDRESS_JOINS. */
-  readonly mostPerAddress: number
+  /** How many there may be, and of each address; may change. Beyond: ERR_RELAY_FULL, ERR_ADDRESS_JOINS. */
+  readonly limits: Pick<RelayLimits, 'joins' | 'joinsPerAddress'>
 }
 
 /** What makes a tunnel. */
@@ -163,12 +161,13 @@ export class Tunnel {
 
   /** Takes a visitor's place everywhere that it needs one; returns why there is none. */
   #take(visitor: Endpoint): MillraceError | undefined {
-    const { most, mostPerAddress, now, perAddress } = this.#all
+    const { limits, now, perAddress } = this.#all
+    const { joins, joinsPerAddress } = limits
     const { joinsPerTunnel } = this.#limits
     if (this.#visitors >= joinsPerTunnel) return new MillraceError('ERR_JOIN_LIMIT', `${joinsPerTunnel}`)
-    if (now >= most) return new MillraceError('ERR_RELAY_FULL', `${most}`)
+    if (now >= joins) return new MillraceError('ERR_RELAY_FULL', `${joins}`)
     const host = hostOf(visitor)
-    if (!perAddress.take(host, mostPerAddress)) return new MillraceError('ERR_ADDRESS_JOINS', `${mostPerAddress}`)
+    if (!perAddress.take(host, joinsPerAddress)) return new MillraceError('ERR_ADDRESS_JOINS', `${joinsPerAddress}`)
     const full = this.owner.identity.takeVisitor()
     if (full !== undefined) {
       perAddress.free(host)

@@ -162,16 +162,20 @@ export class Core {
         }
         reader.next()
       }
-      for (const listener of this.#touched) {
-        try {
-          listener.deliver()
-        } catch (error) {
-          throwAlone(error)
-        }
-      }
-      this.#touched.clear()
+      if (this.#touched.size > 0) this.#deliver()
     }
     this.#updateAlive()
+  }
+
+  #deliver(): void {
+    for (const listener of this.#touched) {
+      try {
+        listener.deliver()
+      } catch (error) {
+        throwAlone(error)
+      }
+    }
+    this.#touched.clear()
   }
 
   #dispatch(event: EventReader): void {
