@@ -167,6 +167,8 @@ void LaneLayer::look(Socket& socket, std::span<uint8_t> buffer) {
 
 void LaneLayer::watch(Socket& socket, std::span<uint8_t> buffer) {
   while (active() && reader_.end() == LaneEnd::End && !reader_.faulty()) {
+    // What comes now is for the next visit, however long this one's bytes take to their sink.
+    if (over() && !socket.unsent_ciphertext()) return;
     if (reader_.holds()) {
       reader_.take_held(buffer.data(), buffer.size());
       continue;

@@ -67,7 +67,7 @@ class LaneLayer {
   Io end(Socket& socket, bool last);
   // Before the visitor's next bytes, which stay where they are: looks for the peer's END or RESET.
   void look(Socket& socket, std::span<uint8_t> buffer);
-  // Looks for a RESET behind the peer's END.
+  // Looks for a RESET behind the peer's END, as long as the visit is not over.
   void watch(Socket& socket, std::span<uint8_t> buffer);
 
   // Sends what waits before anything else: control frames, headers. `more`: other bytes follow at once.

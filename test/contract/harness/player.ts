@@ -1,8 +1,6 @@
 import { strict as assert } from 'node:assert'
-import { type Bed, joined, type Pairing } from './bed.ts'
-import type { Contestant } from './contestants.ts'
+import type { Bed } from './bed.ts'
 import { ended } from './contract.ts'
-import type { CleanUp } from './door.ts'
 import type { Peer } from './peer.ts'
 import type { End, Step } from './script.ts'
 import { eventually, sleep, within } from './wait.ts'
@@ -33,16 +31,16 @@ export class Player {
   readonly #b: State
   #cut: State | 'join' | undefined
 
-  private constructor(bed: Bed, pairing: Pairing) {
+  private constructor(bed: Bed, unix: boolean) {
     this.#bed = bed
-    this.#unix = pairing.a.transport === 'unix' || pairing.b.transport === 'unix'
+    this.#unix = unix
     this.#a = this.#state(bed.a, () => this.#b)
     this.#b = this.#state(bed.b, () => this.#a)
   }
 
-  /** Plays and checks. */
-  static async play(steps: readonly Step[], contestant: Contestant, pairing: Pairing, t: CleanUp): Promise<void> {
-    const player = new Player(await joined(contestant, pairing, t), pairing)
+  /** Plays and checks. `unix`: one of the ends is a unix socket, which has no RST. */
+  static async play(steps: readonly Step[], bed: Bed, unix: boolean): Promise<void> {
+    const player = new Player(bed, unix)
     for (const step of steps) {
       if (player.#cut === undefined) await player.#step(step)
     }
