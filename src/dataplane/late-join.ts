@@ -80,9 +80,9 @@ export class LateJoin implements Join {
     const held = this.#a.letGo()
     this.#options.signal?.removeEventListener('abort', this.#abort)
     try {
-      const { onEnd } = this.#options
-      const options = onEnd && { ...this.#options, onEnd: (result: JoinResult) => onEnd(result, this) }
-      this.#inner = this.#late.begin(b, options ?? this.#options)
+      const own = this.#options
+      const onEnd = (result: JoinResult): void => own.onEnd?.(result, this)
+      this.#inner = this.#late.begin(b, own.onEnd === undefined ? own : { ...own, onEnd })
     } catch (error) {
       // Side a was closed on the way here.
       b.destroy('reset')

@@ -203,7 +203,7 @@ export interface JoinOptions {
   readonly signal?: AbortSignal
   /**
    * Called once, at the end, before `done` resolves: the way to learn of the end without a promise. `join` is the one
-   * that ended, so that many can share one object of options. Must not throw.
+   * that ended, so that many can share one object of options, as whose method it is called. Must not throw.
    */
   readonly onEnd?: (result: JoinResult, join: Join) => void
 }

@@ -10,7 +10,7 @@ export interface Passenger {
   /** Its bytes may travel unencrypted. */
   readonly plainAllowed: boolean
   /** Whose visitor it is: asked for when there is a carrier, and the same for each that it gets. */
-  readonly start: () => StartProxy
+  start(): StartProxy
 }
 
 /** So many carriers a visitor gets at most: each of the others was lost before it took anything of the visitor. */

@@ -1,4 +1,4 @@
-import type { DataPlane, Endpoint, Lane } from '../dataplane/types.ts'
+import type { DataPlane, Endpoint, Lane, LaneEvents } from '../dataplane/types.ts'
 import { encodeBody, encodeMessage } from '../wire/codec.ts'
 import type { StartProxy } from '../wire/messages.ts'
 
@@ -45,19 +45,18 @@ export class OneShot implements ProxyCarrier {
   }
 }
 
-/** A lane, which serves one after another. */
-export class LaneCarrier implements ProxyCarrier {
+/** A lane, which serves one after another. It listens to its lane itself: closures would weigh more than all of it. */
+export class LaneCarrier implements ProxyCarrier, LaneEvents {
   readonly returns = true
   readonly encrypted: boolean
   readonly #lane: Lane
+  readonly #events: CarrierEvents
 
   /** Uses the proxy connection up. */
   constructor(dataPlane: DataPlane, proxy: Endpoint, events: CarrierEvents) {
     this.encrypted = proxy.encrypted
-    this.#lane = dataPlane.lane(proxy, 'opens', {
-      onFree: () => events.free(this),
-      onClosed: () => events.dead(this),
-    })
+    this.#events = events
+    this.#lane = dataPlane.lane(proxy, 'opens', this)
   }
 
   get usable(): boolean {
@@ -66,6 +65,14 @@ export class LaneCarrier implements ProxyCarrier {
 
   start(message: StartProxy): Endpoint {
     return this.#lane.open(encodeBody(message))
+  }
+
+  onFree(): void {
+    this.#events.free(this)
+  }
+
+  onClosed(): void {
+    this.#events.dead(this)
   }
 
   destroy(): void {

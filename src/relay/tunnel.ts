@@ -110,14 +110,7 @@ export class Tunnel {
 
   /** What {@link admit} and {@link move} need of a visitor. The agent is told the same of it by each carrier. */
   passenger(visitor: Endpoint): Passenger {
-    let start: StartProxy | undefined
-    return {
-      plainAllowed: this.plainAllowed,
-      start: () => {
-        start ??= this.#startProxy(visitor)
-        return start
-      },
-    }
+    return new TunnelPassenger(this, visitor)
   }
 
   /**
@@ -178,10 +171,31 @@ export class Tunnel {
     return undefined
   }
 
-  #startProxy(visitor: Endpoint): StartProxy {
+  /** What the agent is told of a visitor; `id` is that of its join. */
+  startProxy(visitor: Endpoint, id: string): StartProxy {
     const { local, remote } = originOf(visitor)
     const [type, Url, ClientAddr] = ['StartProxy', this.url, formatAddress(remote)] as const
     if (!this.owner.knows('origin')) return { type, Url, ClientAddr }
-    return { type, Url, ClientAddr, ServerAddr: formatAddress(local), Proto: this.protocol, Id: newReqId() }
+    return { type, Url, ClientAddr, ServerAddr: formatAddress(local), Proto: this.protocol, Id: id }
+  }
+}
+
+/** Keeps no more of what the agent is told than cannot be made again: it lasts as long as the visitor. */
+class TunnelPassenger implements Passenger {
+  readonly #tunnel: Tunnel
+  readonly #visitor: Endpoint
+  readonly #id = newReqId()
+
+  constructor(tunnel: Tunnel, visitor: Endpoint) {
+    this.#tunnel = tunnel
+    this.#visitor = visitor
+  }
+
+  get plainAllowed(): boolean {
+    return this.#tunnel.plainAllowed
+  }
+
+  start(): StartProxy {
+    return this.#tunnel.startProxy(this.#visitor, this.#id)
   }
 }

@@ -38,8 +38,9 @@ export class NativeJoin implements Join, JoinEvents {
   readonly #cell: CounterCell
   /** A side speaks TLS. */
   readonly #encrypted: boolean
-  /** Side a with what of it went along, as long as it may have to come back: side b is a visit that begins with the join. */
-  #kept: { readonly a: NativeEndpoint; readonly head: Buffer | undefined } | undefined
+  /** Side a, which may have to come back, with what of it went along: side b is a visit that begins with the join. */
+  #kept: NativeEndpoint | undefined
+  #keptHead: Buffer | undefined
   /** The sides that the caller still uses. */
   #driven: readonly NativeEndpoint[] = none
   #abort: (() => void) | undefined
@@ -78,7 +79,10 @@ export class NativeJoin implements Join, JoinEvents {
     const headA = a.enterJoin(driven, aDriven)
     const headB = b.enterJoin(driven, bDriven)
     const rates = [NativeRateLimit.bucketOf(aToB?.rate), NativeRateLimit.bucketOf(bToA?.rate)] as const
-    if (start !== undefined) join.#kept = { a, head: headA }
+    if (start !== undefined) {
+      join.#kept = a
+      join.#keptHead = headA
+    }
     core.addon.join(fields, headA, headB, ...rates, start)
     join.#follow(options.signal)
     return join
@@ -152,7 +156,7 @@ export class NativeJoin implements Join, JoinEvents {
   onEnded(event: EventReader): void {
     const { code } = event
     const reason = endReasons[code & 0xff] ?? 'error'
-    if (reason === 'unreachable') this.#kept?.a.comeBack(this.#kept.head)
+    if (reason === 'unreachable') this.#kept?.comeBack(this.#keptHead)
     const aToB = event.bigValue(0)
     const bToA = event.bigValue(1)
     const spliced = { aToB: event.bigValue(2), bToA: event.bigValue(3) }

@@ -3,17 +3,19 @@ import { maxLaneOpen } from '../../wire/limits.ts'
 import type { Endpoint, Lane, LaneEvents, LaneRole } from '../types.ts'
 import type { Core, EndpointEvents } from './core.ts'
 import { NativeEndpoint } from './endpoint.ts'
-import type { HandedOver, NativeEndpointOptions, VisitSeat } from './endpoint-parts.ts'
+import type { NativeEndpointOptions, Secured, VisitSeat } from './endpoint-parts.ts'
+import type { AddressSource } from './events.ts'
 
 /** A lane whose connection the engine owns. It takes the place of the connection's endpoint in the core. */
-export class NativeLane implements Lane, EndpointEvents, VisitSeat {
+export class NativeLane implements Lane, EndpointEvents, VisitSeat, NativeEndpointOptions {
   readonly #core: Core
   readonly #id: number
   readonly #role: LaneRole
   readonly #events: LaneEvents
-  readonly #carrier: HandedOver
-  /** The same for all visits. */
-  readonly #options: NativeEndpointOptions
+  readonly #local: AddressSource
+  readonly #remote: AddressSource
+  /** The carrier's, and so each visit's. */
+  readonly secured: Secured | undefined
   #state: 'free' | 'busy' | 'gone' = 'free'
   #destroyed = false
   /** Whom the events of the visit concern. */
@@ -27,14 +29,20 @@ export class NativeLane implements Lane, EndpointEvents, VisitSeat {
     this.#id = endpoint.id
     this.#role = role
     this.#events = events
-    this.#options = { secured: endpoint.secured, seat: this }
+    this.secured = endpoint.secured
     const { open } = endpoint
-    this.#carrier = endpoint.handOver()
-    this.#carrier.flushes?.settle(new MillraceError('ERR_ENDPOINT_JOINED'))
+    const { local, remote, unread, flushes } = endpoint.handOver()
+    this.#local = local
+    this.#remote = remote
+    flushes?.settle(new MillraceError('ERR_ENDPOINT_JOINED'))
     if (open) {
       core.addEndpoint(this.#id, this)
-      core.addon.lane(this.#id, role === 'opens', this.#carrier.unread)
+      core.addon.lane(this.#id, role === 'opens', unread)
     } else process.nextTick(() => this.onGone())
+  }
+
+  get seat(): VisitSeat {
+    return this
   }
 
   get free(): boolean {
@@ -117,9 +125,8 @@ export class NativeLane implements Lane, EndpointEvents, VisitSeat {
   onSecured(): void {}
 
   #begun(): NativeEndpoint {
-    const { local, remote } = this.#carrier
     this.#state = 'busy'
-    this.#visit = new NativeEndpoint(this.#core, this.#id, local, remote, this.#options)
+    this.#visit = new NativeEndpoint(this.#core, this.#id, this.#local, this.#remote, this)
     return this.#visit
   }
 }

@@ -52,7 +52,9 @@ export class MixedJoin implements Join {
     this.#options = options
     this.#tally = tally
     const limits = readJoinLimits(options)
-    const converted = { ...options, ...onStreams('aToB', options.aToB), ...onStreams('bToA', options.bToA) }
+    const onEnd = options.onEnd && ((result: JoinResult, join: Join): void => options.onEnd?.(result, join))
+    const directions = { ...onStreams('aToB', options.aToB), ...onStreams('bToA', options.bToA) }
+    const converted = { ...options, ...directions, ...(onEnd && { onEnd }) }
     if (a instanceof StreamEndpoint && b instanceof StreamEndpoint) {
       this.#inner = streamJoin(a, b, converted, tally)
       return

@@ -36,7 +36,7 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
   readonly #bToA: Pump | DrivenDirection
   readonly #limits: JoinLimits
   readonly #signal: AbortSignal | undefined
-  readonly #onEnd: JoinOptions['onEnd']
+  readonly #options: JoinOptions
   readonly #tally: StreamTally
   readonly #startedAt = now()
   readonly #abort = (): void => this.destroy()
@@ -63,7 +63,7 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
     this.#b = b
     this.#limits = limits
     this.#tally = tally
-    this.#onEnd = options.onEnd
+    this.#options = options
     this.#signal = options.signal
     const path: Path = a.encrypted || b.encrypted ? 'tls' : 'stream'
     this.path = { aToB: path, bToA: path }
@@ -247,7 +247,7 @@ export class StreamJoin implements Join, DirectionOwner, PortWatcher, Timed {
     if (this.#result === undefined) return
     this.#reported = true
     try {
-      this.#onEnd?.(this.#result, this)
+      this.#options.onEnd?.(this.#result, this)
     } finally {
       this.#resolve?.(this.#result)
       // A side that was kept may be in another join by now.
