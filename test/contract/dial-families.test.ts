@@ -44,6 +44,19 @@ async function serverAt(host: string, port = 0): Promise<Server> {
   return server
 }
 
+/** A server on a port that nobody has at another address either: tests that run beside this one listen there too. */
+async function loneServer(host: string, other: string): Promise<Server> {
+  for (;;) {
+    const server = await serverAt(host)
+    const probe = await serverAt(other, (server.address() as AddressInfo).port).catch(() => undefined)
+    if (probe !== undefined) {
+      await new Promise((resolve) => probe.close(resolve))
+      return server
+    }
+    server.close()
+  }
+}
+
 /** Dials `name`, and says which of its addresses answered, and after how long. */
 async function answer(bench: Bench, name: string, port: number): Promise<{ readonly by: string; readonly ms: number }> {
   const { plane } = bench.contestant
@@ -98,13 +111,16 @@ if (await hasIpv6()) {
       ['127.0.0.1', '::1'],
     ] as const) {
       const name = named('both.test', first, second)
-      const server = await serverAt(second)
-      const { port } = server.address() as AddressInfo
-      assert.equal((await answer(bench, name, port)).by, second, 'the first one refuses')
-      const preferred = await serverAt(first, port)
-      assert.equal((await answer(bench, name, port)).by, first, 'both answer: the first is preferred')
-      server.close()
-      preferred.close()
+      const server = await loneServer(second, first)
+      const servers = [server]
+      try {
+        const { port } = server.address() as AddressInfo
+        assert.equal((await answer(bench, name, port)).by, second, 'the first one refuses')
+        servers.push(await serverAt(first, port))
+        assert.equal((await answer(bench, name, port)).by, first, 'both answer: the first is preferred')
+      } finally {
+        for (const each of servers) each.close()
+      }
     }
   })
 }
